@@ -1,0 +1,63 @@
+//! How the APIs are reached: endpoints, credentials, pace.
+
+use std::time::Duration;
+
+/// Where each API answers; `None` is Google's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    /// `https://compute.googleapis.com`
+    pub compute: Option<String>,
+    /// `https://container.googleapis.com`
+    pub container: Option<String>,
+    /// `https://file.googleapis.com`
+    pub filestore: Option<String>,
+}
+
+/// Who we are to Google's APIs and to clusters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CredentialSource {
+    /// No credentials: an emulator. Clusters get the static bearer token `anonymous`.
+    Anonymous,
+    /// Application default credentials, a metadata server, or `gcloud auth print-access-token` when nothing else is there.
+    Default,
+}
+
+/// How fast to poll and how long to wait. Waits are long polls and watches wherever an API has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// First pause between polls of an API that has no long poll (GKE operations, Exhibitor).
+    pub poll: Duration,
+    /// Longest pause between polls.
+    pub poll_max: Duration,
+    /// First pause before a retry.
+    pub retry: Duration,
+    /// Deadline of one operation or readiness wait.
+    pub step: Duration,
+    /// Deadline of a formation.
+    pub formation: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            poll: Duration::from_secs(1),
+            poll_max: Duration::from_secs(5),
+            retry: Duration::from_secs(1),
+            step: Duration::from_secs(45 * 60),
+            formation: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+/// Everything needed to reach the APIs.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// Where.
+    pub endpoints: Endpoints,
+    /// As whom.
+    pub credentials: CredentialSource,
+    /// How fast.
+    pub pace: Pace,
+    /// Requests under way at once, at least 1.
+    pub parallelism: usize,
+}

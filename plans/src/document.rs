@@ -1,0 +1,43 @@
+//! Rendered documents: what the file asks for, in the words of the APIs.
+
+use crate::resource::ResourceId;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One rendered document: a request body or a manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Document {
+    /// Whose document it is.
+    pub id: ResourceId,
+    /// The template it came from, e.g. `instance.json.j2`.
+    pub template: String,
+    /// The body as the API takes it. For the ensemble: `{"voters": N, "fixedSize": N, "settings": {..}}`.
+    pub body: Value,
+    /// The text the template made, for `render` and for errors.
+    pub text: String,
+}
+
+/// Everything the file asks for.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Desired {
+    /// In the order of creation; ids are unique.
+    pub documents: Vec<Document>,
+}
+
+impl Desired {
+    /// The document of a resource, if the file asks for it.
+    #[must_use]
+    pub fn get(&self, id: &ResourceId) -> Option<&Document> {
+        self.documents.iter().find(|document| document.id == *id)
+    }
+}
+
+/// The label that says which ensemble a resource belongs to: on Google resources and, with the `zkprov.dev/` prefix,
+/// on Kubernetes objects.
+pub const ENSEMBLE_LABEL: &str = "zkprov-ensemble";
+/// The same on Kubernetes objects.
+pub const KUBE_ENSEMBLE_LABEL: &str = "zkprov.dev/ensemble";
+/// Firewall rules and resource policies carry no labels: their description ends with this and the ensemble's name.
+pub const OWNER_MARK: &str = "managed by zkprov for ensemble ";
+/// The field manager of our server-side applies.
+pub const FIELD_MANAGER: &str = "zkprov";

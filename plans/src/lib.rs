@@ -1,0 +1,14 @@
+//! Pure planning for ZooKeeper ensembles on Google Cloud: the file's types and validation, the resource model,
+//! field rules, the diff, the planner, the checker, the saved plan, readiness and quorum verdicts, and reports.
+//!
+//! Nothing here reads a clock, the environment, a file, the network or a source of randomness: inputs in, data out.
+
+pub mod diagnostic;
+pub mod document;
+pub mod event;
+pub mod observed;
+pub mod plan;
+pub mod quorum;
+pub mod readiness;
+pub mod resource;
+pub mod spec;

@@ -1,0 +1,181 @@
+//! What is live, as far as it could be read. Absent is not unknown.
+
+use crate::resource::ResourceId;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The result of reading one thing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reading<T> {
+    /// It is there, and this is it.
+    Known(T),
+    /// The API answered that it is not there.
+    Absent,
+    /// It could not be read: it may or may not be there.
+    Unavailable(Gap),
+}
+
+impl<T> Reading<T> {
+    /// The value, if it is known.
+    pub const fn known(&self) -> Option<&T> {
+        match self {
+            Self::Known(value) => Some(value),
+            Self::Absent | Self::Unavailable(_) => None,
+        }
+    }
+}
+
+/// Something that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Gap {
+    /// What was asked, e.g. `Compute Engine API, instances in us-east1-d`.
+    pub what: String,
+    /// Why there was no answer, without credentials.
+    pub why: String,
+    /// The next command or edit; may be empty.
+    pub hint: String,
+}
+
+/// Whose a live resource is, by its label, mark or name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ownership {
+    /// It carries the mark of this ensemble.
+    Ours,
+    /// It carries another ensemble's mark.
+    Other(String),
+    /// It carries no mark of ours.
+    Foreign,
+}
+
+/// A live resource.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Live {
+    /// The document as the API returned it (Google: JSON with names for enums; Kubernetes: the object, with `managedFields`).
+    pub document: Value,
+    /// Kubernetes: what a forced server-side-apply dry-run of our body would make of it.
+    pub predicted: Option<Value>,
+    /// Whose it is.
+    pub ownership: Ownership,
+}
+
+/// What was read for one ensemble.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Observed {
+    /// One reading for each desired resource, and one for each further live resource that carries this ensemble's mark.
+    pub resources: BTreeMap<ResourceId, Reading<Live>>,
+    /// The ensemble as its members tell it. `Absent`: no pods, no shared configuration that could be read.
+    pub ensemble: Reading<EnsembleState>,
+    /// Operations under way on our resources.
+    pub operations: Vec<RunningOperation>,
+}
+
+/// An operation that the cloud is already carrying out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningOperation {
+    /// What it works on.
+    pub target: ResourceId,
+    /// `insert`, `CREATE_CLUSTER`, ...
+    pub verb: String,
+    /// Its name in the API.
+    pub name: String,
+}
+
+/// The three views of one ensemble: Kubernetes' pods, Exhibitor's configuration and states, ZooKeeper's own words.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EnsembleState {
+    /// Pods of the Deployment, by name.
+    pub pods: Vec<Pod>,
+    /// Exhibitor's shared configuration, from the first member that answered; `None` when none did.
+    pub config: Option<Value>,
+    /// Parsed `serversSpec`, by id; empty while forming.
+    pub servers: Vec<Server>,
+    /// What each server of `servers` and each pod beside them says, by address.
+    pub members: Vec<Member>,
+    /// Exhibitor is rolling a change.
+    pub rolling: bool,
+    /// What could not be read about the ensemble.
+    pub gaps: Vec<Gap>,
+}
+
+/// A pod of the Deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pod {
+    /// Name.
+    pub name: String,
+    /// Address; `None` before the sandbox of the pod is up.
+    pub ip: Option<String>,
+    /// Node name.
+    pub node: Option<String>,
+    /// `Pending`, `Running`, ...
+    pub phase: String,
+    /// The Ready condition: in the quorum, by our probe.
+    pub ready: bool,
+    /// A deletion is under way.
+    pub deleting: bool,
+    /// A waiting or terminated reason of the container: `ImagePullBackOff`, `CrashLoopBackOff`, ...
+    pub trouble: Option<String>,
+}
+
+/// One entry of `serversSpec`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Server {
+    /// ZooKeeper's server id, 1 to 255.
+    pub id: u32,
+    /// Address of the pod.
+    pub hostname: String,
+    /// `O:` entries do not vote.
+    pub observer: bool,
+}
+
+/// What is said of one address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    /// Address.
+    pub hostname: String,
+    /// Id in `serversSpec`; `None` outside the ensemble.
+    pub id: Option<u32>,
+    /// Pod with this address.
+    pub pod: Option<String>,
+    /// Exhibitor's state code: 0 latent, 1 down, 2 not serving, 3 serving; `None` when not listed.
+    pub exhibitor: Option<u32>,
+    /// Exhibitor says leader (it says so of standalone servers too).
+    pub exhibitor_leader: bool,
+    /// ZooKeeper's own answer to `srvr`; `None` when it does not serve.
+    pub zookeeper: Option<Srvr>,
+}
+
+/// ZooKeeper's answer to `srvr`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Srvr {
+    /// Role.
+    pub mode: Mode,
+    /// `0x100000003`
+    pub zxid: String,
+    /// Open connections.
+    pub connections: u64,
+    /// Znodes.
+    pub nodes: u64,
+    /// `3.4.6-1569965`
+    pub version: String,
+}
+
+/// ZooKeeper's `Mode:` line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// The leader of the quorum.
+    Leader,
+    /// A voter in the quorum.
+    Follower,
+    /// Follows without a vote.
+    Observer,
+    /// Alone, outside any quorum.
+    Standalone,
+}

@@ -1,0 +1,14 @@
+//! The embedded cloud: a pure world (state, virtual clock, seeded ids) behind loopback HTTP.
+//!
+//! [`world::World`] is data and pure functions: a request and a virtual time in, an answer out. [`server`] is the shell:
+//! sockets, TLS, files and the wall clock.
+
+pub mod api;
+pub mod compute;
+pub mod container;
+pub mod exhibitor;
+pub mod filestore;
+pub mod ids;
+pub mod kubernetes;
+pub mod server;
+pub mod world;
