@@ -42,7 +42,12 @@ impl KubeKind {
     /// API version, kind, plural and whether it lives in a namespace.
     #[must_use]
     pub const fn api(self) -> KubeApi {
-        const fn of(api_version: &'static str, kind: &'static str, plural: &'static str, namespaced: bool) -> KubeApi {
+        const fn of(
+            api_version: &'static str,
+            kind: &'static str,
+            plural: &'static str,
+            namespaced: bool,
+        ) -> KubeApi {
             KubeApi { api_version, kind, plural, namespaced }
         }
         match self {
@@ -196,7 +201,9 @@ impl fmt::Display for ResourceId {
         let (word, name) = (self.kind.word(), &self.name);
         match &self.scope {
             Scope::Google { project, location } => write!(f, "{word}/{project}/{location}/{name}"),
-            Scope::Pool { project, location, cluster } => write!(f, "{word}/{project}/{location}/{cluster}/{name}"),
+            Scope::Pool { project, location, cluster } => {
+                write!(f, "{word}/{project}/{location}/{cluster}/{name}")
+            }
             Scope::Kube { cluster, namespace } => write!(f, "{word}/{cluster}/{namespace}/{name}"),
         }
     }

@@ -6,6 +6,14 @@ use serde_json::{Value, json};
 /// Virtual time: milliseconds since the Unix epoch.
 pub type Time = u64;
 
+/// A virtual time in RFC 3339, with milliseconds, in UTC: `2026-01-01T00:00:00.000Z`.
+#[must_use]
+pub fn timestamp(time: Time) -> String {
+    let milliseconds = i64::try_from(time).unwrap_or(i64::MAX);
+    let moment = jiff::Timestamp::from_millisecond(milliseconds).unwrap_or(jiff::Timestamp::MAX);
+    format!("{moment:.3}")
+}
+
 /// A cluster, as `PROJECT/LOCATION/NAME`.
 pub type ClusterKey = String;
 
@@ -113,7 +121,11 @@ impl Response {
     /// A text response.
     #[must_use]
     pub fn text(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: vec![("content-type".to_owned(), content_type.to_owned())], body: body.into() }
+        Self {
+            status,
+            headers: vec![("content-type".to_owned(), content_type.to_owned())],
+            body: body.into(),
+        }
     }
 }
 

@@ -7,8 +7,11 @@ pub mod api;
 pub mod compute;
 pub mod container;
 pub mod exhibitor;
+pub mod faults;
 pub mod filestore;
 pub mod ids;
 pub mod kubernetes;
 pub mod server;
 pub mod world;
+
+pub use server::{reset, show};

@@ -4,6 +4,7 @@ use crate::api::{Answer, ClusterKey, Context, Endpoints, Request, Service, Time}
 use crate::ids::Ids;
 use crate::{compute, container, exhibitor, filestore, kubernetes};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Everything there is. Serialises to the state file.
@@ -70,11 +71,43 @@ impl World {
     /// Moves virtual time on, event by event. Time never runs backwards.
     pub fn advance_to(&mut self, target: Time) {
         while let Some(next) = self.next_event().filter(|next| *next <= target) {
+            let overdue = next <= self.now;
             self.now = self.now.max(next);
             self.settle();
+            // What settling twice leaves undone waits for time to go by: it must not hold time up.
+            if overdue && self.next_event() == Some(next) {
+                break;
+            }
         }
         self.now = self.now.max(target);
         self.settle();
+    }
+
+    /// What there is, in few words: for `zkprov sandbox show`.
+    #[must_use]
+    pub fn summary(&self) -> Value {
+        let clusters: Vec<Value> = self
+            .container
+            .running_clusters()
+            .iter()
+            .map(|view| {
+                let nodes: Vec<&str> = view.nodes.iter().map(|node| node.name.as_str()).collect();
+                json!({ "cluster": view.key, "version": view.version, "nodes": nodes })
+            })
+            .collect();
+        let exports: Vec<Value> = self
+            .compute
+            .exports()
+            .into_iter()
+            .chain(self.filestore.exports())
+            .map(|export| json!({ "names": export.names, "path": export.path, "up": export.up }))
+            .collect();
+        json!({
+            "now": crate::api::timestamp(self.now),
+            "compute": self.compute.summary(),
+            "runningClusters": clusters,
+            "exports": exports,
+        })
     }
 
     /// Carries out everything due at the present time, and lets the parts see each other's changes.
@@ -87,18 +120,25 @@ impl World {
         self.compute.sync_nodes(&self.container.nodes(), now, &mut self.ids);
         // A running GKE cluster has a Kubernetes API; a deleted one takes its pods with it.
         let running = self.container.running_clusters();
-        let gone: Vec<ClusterKey> =
-            self.kubernetes.keys().filter(|key| !running.iter().any(|view| view.key == **key)).cloned().collect();
+        let gone: Vec<ClusterKey> = self
+            .kubernetes
+            .keys()
+            .filter(|key| !running.iter().any(|view| view.key == **key))
+            .cloned()
+            .collect();
         for key in gone {
             if let Some(mut cluster) = self.kubernetes.remove(&key) {
                 cluster.stop(&mut self.exhibitor, now);
             }
         }
         // What can be mounted: shares of our VMs and Filestore instances; other hosts are taken to serve.
-        let exports: Vec<Export> = self.compute.exports().into_iter().chain(self.filestore.exports()).collect();
+        let exports: Vec<Export> =
+            self.compute.exports().into_iter().chain(self.filestore.exports()).collect();
         for view in running {
-            let cluster =
-                self.kubernetes.entry(view.key.clone()).or_insert_with(|| kubernetes::Cluster::new(&view, now));
+            let cluster = self
+                .kubernetes
+                .entry(view.key.clone())
+                .or_insert_with(|| kubernetes::Cluster::new(&view, now));
             cluster.set_nodes(&view.nodes, now);
             cluster.advance(now, &mut self.ids, &mut self.exhibitor, &exports);
         }

@@ -28,6 +28,12 @@ impl Compute {
     /// Makes the node VMs and instance group managers of GKE stand here, and no others of their kind.
     pub fn sync_nodes(&mut self, _nodes: &[Node], _now: Time, _ids: &mut Ids) {}
 
+    /// What there is, in few words.
+    #[must_use]
+    pub fn summary(&self) -> serde_json::Value {
+        serde_json::json!({})
+    }
+
     /// What file server VMs export.
     #[must_use]
     pub fn exports(&self) -> Vec<Export> {

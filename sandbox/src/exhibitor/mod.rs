@@ -43,7 +43,12 @@ impl Shares {
 
     /// A request to the Exhibitor at this address; its `path` begins with `/exhibitor/v1/…` or is `/`.
     /// `None` when nothing listens there.
-    pub fn handle(&mut self, _address: &str, _request: &Request, _context: &mut Context<'_>) -> Option<Answer> {
+    pub fn handle(
+        &mut self,
+        _address: &str,
+        _request: &Request,
+        _context: &mut Context<'_>,
+    ) -> Option<Answer> {
         None
     }
 

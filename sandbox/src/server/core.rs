@@ -1,0 +1,403 @@
+//! The serving process's side of the world: whose turn it is, what time it is, what must be stored.
+
+use super::clusters::Listeners;
+use super::store::{Directory, Locked, StoreError, Stored, wall};
+use super::{Clock, Cut, LogEntry, Side};
+use crate::api::{Answer, Endpoints, Request, Service, Time};
+use crate::faults::{Effect, Faults, service_name};
+use crate::kubernetes::WatchCursor;
+use crate::world::World;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Longest step of virtual time for a request that waits on an instant clock, so that a long poll sees its deadline.
+const WAIT_STEP: Time = 30_000;
+/// Most virtual time that is caught up at once on a paced clock after nothing was asked for a while.
+const CATCH_UP: Time = 15 * 60_000;
+/// Recent requests that are remembered.
+const LOG_LENGTH: usize = 2_000;
+
+/// One serving process.
+#[derive(Debug)]
+pub(crate) struct Core {
+    inner: Mutex<Inner>,
+    /// Told whenever the world has changed.
+    pub(crate) moved: Notify,
+    clock: Clock,
+    /// Wall clock at the start: time before it went by unserved.
+    started: Time,
+    seed: u64,
+}
+
+#[derive(Debug)]
+struct Inner {
+    directory: Option<Directory>,
+    world: World,
+    /// Wall clock when `world.now` was true.
+    anchor: Time,
+    listeners: Listeners,
+    faults: Faults,
+    cut: Option<Cut>,
+    /// After a cut nothing is served any more.
+    dead: bool,
+    requests: usize,
+    mutations: usize,
+    log: VecDeque<LogEntry>,
+    /// Reads since the world last changed: the second one alike means that someone waits.
+    reads: BTreeSet<String>,
+}
+
+/// What is to become of a request before the world sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// It goes on, struck by a fault perhaps.
+    Serve(Option<Effect>),
+    /// The connection is dropped before the request takes effect.
+    Drop,
+}
+
+impl Core {
+    pub(crate) fn new(
+        directory: Option<Directory>,
+        listeners: Listeners,
+        options: &super::Options,
+    ) -> Result<Self, StoreError> {
+        let started = wall();
+        let core = Self {
+            inner: Mutex::new(Inner {
+                directory,
+                world: World::new(options.seed, first_moment(options.clock, started)),
+                anchor: started,
+                listeners,
+                faults: Faults::new(options.faults.clone()),
+                cut: options.cut_at,
+                dead: false,
+                requests: 0,
+                mutations: 0,
+                log: VecDeque::new(),
+                reads: BTreeSet::new(),
+            }),
+            moved: Notify::new(),
+            clock: options.clock,
+            started,
+            seed: options.seed,
+        };
+        // A damaged state is refused at the start, not at the first request.
+        core.turn(|_, _| ())?;
+        Ok(core)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a turn at the world: brings it up to date, lets `act` at it, stores what changed. `act` says through its
+    /// second argument that it changed the world.
+    fn turn<T>(&self, act: impl FnOnce(&mut Inner, &mut bool) -> T) -> Result<T, StoreError> {
+        let mut inner = self.lock();
+        let _file_lock = inner.begin(|| self.fresh())?;
+        let target = self.present(&inner);
+        let mut changed = inner.move_to(target);
+        inner.sync_listeners();
+        let result = act(&mut inner, &mut changed);
+        if changed {
+            inner.finish(wall())?;
+            drop(inner);
+            self.moved.notify_waiters();
+        }
+        Ok(result)
+    }
+
+    fn fresh(&self) -> Stored {
+        let anchor = wall();
+        Stored { world: World::new(self.seed, first_moment(self.clock, anchor)), anchor }
+    }
+
+    /// What virtual time it is now. Time goes on only while some process serves: from the last stored moment or this
+    /// process's start, whichever is later.
+    fn present(&self, inner: &Inner) -> Time {
+        match self.clock {
+            Clock::Instant => inner.world.now + 1,
+            Clock::Paced { rate } => {
+                let elapsed = wall().saturating_sub(inner.anchor.max(self.started));
+                inner.world.now + scaled(elapsed, rate).min(CATCH_UP)
+            }
+        }
+    }
+
+    /// Counts and logs a request; says whether it is served.
+    pub(crate) fn admit(&self, request: &Request) -> Admission {
+        let mut inner = self.lock();
+        inner.requests += 1;
+        if mutating(request) {
+            inner.mutations += 1;
+        }
+        let cut = inner.cut_now(request, Side::Before);
+        let effect = if inner.dead { None } else { inner.faults.strike(request) };
+        let entry = LogEntry {
+            at: inner.world.now,
+            service: service_name(&request.service).to_owned(),
+            method: request.method.clone(),
+            target: target_of(request),
+            fault: if inner.dead {
+                Some("cut".to_owned())
+            } else {
+                effect.as_ref().map(|e| format!("{e:?}"))
+            },
+        };
+        if inner.log.len() == LOG_LENGTH {
+            inner.log.pop_front();
+        }
+        inner.log.push_back(entry);
+        if cut || inner.dead { Admission::Drop } else { Admission::Serve(effect) }
+    }
+
+    /// After a request took effect: whether its response is to be lost.
+    pub(crate) fn cut_after(&self, request: &Request) -> bool {
+        let mut inner = self.lock();
+        inner.cut_now(request, Side::After) || inner.dead
+    }
+
+    /// Hands a request to the world. `arrived` is when it was first handed in, `None` when it is now. Returns the answer
+    /// and that time.
+    pub(crate) fn handle(
+        &self,
+        request: &Request,
+        arrived: Option<Time>,
+    ) -> Result<(Answer, Time), StoreError> {
+        self.turn(|inner, changed| {
+            if matches!(self.clock, Clock::Instant) && arrived.is_none() {
+                *changed |= inner.waiting_read(request);
+            }
+            let arrived = arrived.unwrap_or(inner.world.now);
+            let endpoints = inner.listeners.endpoints.clone();
+            let before = may_change(request).then(|| inner.world.clone());
+            let answer = inner.world.handle(request, arrived, &endpoints);
+            if before.is_some_and(|before| before != inner.world) {
+                *changed = true;
+                let now = inner.world.now;
+                inner.world.advance_to(now);
+                inner.sync_listeners();
+            }
+            (answer, arrived)
+        })
+    }
+
+    /// What a watch has to deliver, and whether it ends.
+    pub(crate) fn watch(
+        &self,
+        cluster: &str,
+        cursor: &mut WatchCursor,
+    ) -> Result<(Vec<u8>, bool), StoreError> {
+        self.turn(|inner, _| match inner.world.kubernetes.get(cluster) {
+            _ if inner.dead => (Vec::new(), true),
+            Some(cluster) => cluster.watch(cursor, inner.world.now),
+            None => (Vec::new(), true),
+        })
+    }
+
+    /// Waits until it is worth handing a request in again.
+    pub(crate) async fn wait(&self) -> Result<(), StoreError> {
+        let moved = self.moved.notified();
+        match self.clock {
+            Clock::Instant => {
+                // Others get their turn first: time moves on when nobody has anything to do but wait.
+                tokio::task::yield_now().await;
+                self.step(WAIT_STEP)
+            }
+            Clock::Paced { rate } => {
+                let pause = {
+                    let inner = self.lock();
+                    let until = inner.world.next_event().map(|next| next.saturating_sub(inner.world.now));
+                    // Other processes tell us nothing: look again a few times a second.
+                    Duration::from_millis(until.map_or(250, |ms| scaled(ms, 1.0 / rate).clamp(1, 250)))
+                };
+                let _ = tokio::time::timeout(pause, moved).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits until a watch may have something to deliver.
+    pub(crate) async fn wait_for_watch(&self) -> Result<(), StoreError> {
+        match self.clock {
+            Clock::Paced { .. } => self.wait().await,
+            Clock::Instant => {
+                // A watch alone moves time on only when nothing else is asked: a client that is busy between two
+                // requests must not find hours gone by.
+                let requests = self.request_count();
+                let idle =
+                    tokio::time::timeout(Duration::from_millis(10), self.moved.notified()).await.is_err();
+                if idle && self.request_count() == requests { self.step(WAIT_STEP) } else { Ok(()) }
+            }
+        }
+    }
+
+    /// Moves time to the next event, at most by `limit` milliseconds.
+    fn step(&self, limit: Time) -> Result<(), StoreError> {
+        self.turn(|inner, changed| *changed |= inner.step(limit))
+    }
+
+    /// Moves virtual time on.
+    pub(crate) fn advance(&self, milliseconds: Time) -> Result<Time, StoreError> {
+        self.turn(|inner, changed| {
+            let target = inner.world.now.saturating_add(milliseconds);
+            inner.world.advance_to(target);
+            inner.sync_listeners();
+            *changed = true;
+            inner.world.now
+        })
+    }
+
+    /// Lets this much virtual time go by for one request.
+    pub(crate) async fn delay(&self, milliseconds: Time) -> Result<(), StoreError> {
+        match self.clock {
+            Clock::Instant => self.advance(milliseconds).map(|_| ()),
+            Clock::Paced { rate } => {
+                tokio::time::sleep(Duration::from_millis(scaled(milliseconds, 1.0 / rate))).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// A copy of the world as it is now.
+    pub(crate) fn world(&self) -> Result<World, StoreError> {
+        self.turn(|inner, _| inner.world.clone())
+    }
+
+    /// Lets `act` see or change the fault rules.
+    pub(crate) fn faults<T>(&self, act: impl FnOnce(&mut Faults) -> T) -> T {
+        act(&mut self.lock().faults)
+    }
+
+    pub(crate) fn endpoints(&self) -> Endpoints {
+        self.lock().listeners.endpoints.clone()
+    }
+
+    pub(crate) fn request_count(&self) -> usize {
+        self.lock().requests
+    }
+
+    pub(crate) fn mutation_count(&self) -> usize {
+        self.lock().mutations
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.lock().dead
+    }
+
+    pub(crate) fn log(&self) -> Vec<LogEntry> {
+        self.lock().log.iter().cloned().collect()
+    }
+
+    /// Stores the present moment, so that time goes on from here in the next process.
+    pub(crate) fn close(&self) -> Result<(), StoreError> {
+        self.turn(|_, changed| *changed = true)
+    }
+}
+
+impl Inner {
+    /// Takes the file lock and the newest version of the world.
+    fn begin(&mut self, fresh: impl FnOnce() -> Stored) -> Result<Option<Locked>, StoreError> {
+        let Some(directory) = &mut self.directory else { return Ok(None) };
+        let locked = directory.lock()?;
+        if let Some(stored) = directory.load(fresh)? {
+            self.world = stored.world;
+            self.anchor = stored.anchor;
+            self.reads.clear();
+        }
+        Ok(Some(locked))
+    }
+
+    /// Stores the world. When that fails the copy in memory is dropped: what could not be stored has not happened.
+    fn finish(&mut self, anchor: Time) -> Result<(), StoreError> {
+        self.reads.clear();
+        let Some(directory) = &mut self.directory else { return Ok(()) };
+        let stored = directory.store(&self.world, anchor);
+        self.anchor = anchor;
+        stored.inspect_err(|_| directory.forget())
+    }
+
+    /// Moves time on; whether something happened by it.
+    fn move_to(&mut self, target: Time) -> bool {
+        if target > self.world.now {
+            self.anchor = wall();
+        }
+        let due = self.world.next_event().is_some_and(|next| next <= target);
+        if due {
+            self.world.advance_to(target);
+        } else {
+            self.world.now = self.world.now.max(target);
+        }
+        due
+    }
+
+    fn step(&mut self, limit: Time) -> bool {
+        let latest = self.world.now + limit;
+        let target = self.world.next_event().map_or(latest, |next| next.clamp(self.world.now + 1, latest));
+        let happened = self.move_to(target);
+        self.sync_listeners();
+        happened
+    }
+
+    /// A read that was asked before, with nothing changed since, polls for something: time moves to the next event.
+    fn waiting_read(&mut self, request: &Request) -> bool {
+        if mutating(request) || self.world.next_event().is_none() {
+            return false;
+        }
+        let first = self.reads.insert(format!("{:?} {}", request.service, target_of(request)));
+        !first && self.step(WAIT_STEP)
+    }
+
+    fn sync_listeners(&mut self) {
+        let keys: Vec<&String> = self.world.kubernetes.keys().collect();
+        self.listeners.sync(&keys);
+    }
+
+    fn cut_now(&mut self, request: &Request, side: Side) -> bool {
+        let due =
+            self.cut.is_some_and(|cut| cut.side == side && cut.at == self.mutations) && mutating(request);
+        self.dead |= due;
+        due
+    }
+}
+
+/// Whether the request asks for a change: dry runs and waits don't.
+fn mutating(request: &Request) -> bool {
+    let wait = request.service == Service::Compute && request.path.ends_with("/wait");
+    !matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS")
+        && !wait
+        && request.query("dryRun").is_none()
+}
+
+/// Whether the world may be another after this request: reads change nothing, unless they go through a pod's or a
+/// service's proxy to a program that takes orders by GET, as Exhibitor does.
+fn may_change(request: &Request) -> bool {
+    !matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS") || request.path.contains("/proxy")
+}
+
+fn target_of(request: &Request) -> String {
+    let query: Vec<String> = request.query.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    if query.is_empty() { request.path.clone() } else { format!("{}?{}", request.path, query.join("&")) }
+}
+
+/// When a new world begins. On an instant clock always at the same moment, so that runs are alike.
+fn first_moment(clock: Clock, wall: Time) -> Time {
+    const NEW_YEAR_2026: Time = 1_767_225_600_000;
+    match clock {
+        Clock::Instant => NEW_YEAR_2026,
+        Clock::Paced { .. } => wall,
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "milliseconds of at most a few centuries; casts of floats saturate"
+)]
+fn scaled(milliseconds: Time, factor: f64) -> Time {
+    (milliseconds as f64 * factor) as Time
+}

@@ -1,0 +1,164 @@
+//! The shell around the world: sockets, the state directory, faults and cuts.
+
+mod support;
+
+use std::fs;
+use std::time::Duration;
+use support::send;
+use zkprov_sandbox::server::{Clock, Cut, Options, Side, State, StoreError, start};
+
+const INSTANCES: &str = "/compute/v1/projects/p/zones/us-east1-d/instances";
+
+fn kept(path: &std::path::Path) -> Options {
+    Options { state: State::Dir(path.to_owned()), ..Options::default() }
+}
+
+#[tokio::test]
+async fn requests_are_counted_and_logged() {
+    let sandbox = start(Options::default()).await.unwrap();
+    send(&sandbox.compute, "GET", INSTANCES, "").await.unwrap();
+    send(&sandbox.filestore, "GET", "/v1/projects/p/locations/l/instances?pageSize=2", "").await.unwrap();
+    assert_eq!((sandbox.request_count(), sandbox.mutation_count()), (2, 0));
+    let log = sandbox.log();
+    assert_eq!(log[1].service, "filestore");
+    assert_eq!(log[1].target, "/v1/projects/p/locations/l/instances?pageSize=2");
+    sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn upgrades_and_unknown_admin_calls_are_refused_with_a_reason() {
+    let sandbox = start(Options::default()).await.unwrap();
+    let reply = send(&sandbox.compute, "GET", "/_sandbox/nothing", "").await.unwrap();
+    assert_eq!(reply.status, 404);
+    let reply = send(&sandbox.compute, "POST", "/_sandbox/advance", r#"{"seconds":"soon"}"#).await.unwrap();
+    assert_eq!(reply.status, 400);
+}
+
+#[tokio::test]
+async fn time_moved_on_is_kept_in_the_directory_and_seen_by_another_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = start(kept(dir.path())).await.unwrap();
+    let second = start(kept(dir.path())).await.unwrap();
+    let before = second.world().unwrap().now;
+    let reply = send(&first.container, "POST", "/_sandbox/advance", r#"{"seconds":3600}"#).await.unwrap();
+    assert!(reply.json()["now"].as_u64().unwrap() >= before + 3_600_000);
+    assert!(second.world().unwrap().now >= before + 3_600_000);
+    drop((first, second));
+    let third = start(kept(dir.path())).await.unwrap();
+    assert!(third.world().unwrap().now >= before + 3_600_000);
+}
+
+#[tokio::test]
+async fn a_directory_of_something_else_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("thesis.tex"), "years of work").unwrap();
+    let error = start(kept(dir.path())).await.unwrap_err().to_string();
+    assert!(error.contains("is not a sandbox"), "{error}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing was added");
+    assert!(matches!(zkprov_sandbox::reset(dir.path()), Err(StoreError::NotASandbox { .. })));
+}
+
+#[tokio::test]
+async fn a_damaged_or_foreign_state_is_refused_and_left_as_it_is() {
+    for text in [
+        "{\"format\":\"zkprov-sandbox\",\"version\":1,\"anch",
+        "[]",
+        r#"{"format":"zkprov-sandbox","version":99}"#,
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        drop(start(kept(dir.path())).await.unwrap());
+        let file = dir.path().join("world.json");
+        fs::write(&file, text).unwrap();
+        let error = start(kept(dir.path())).await.unwrap_err().to_string();
+        assert!(error.contains("zkprov sandbox reset"), "{error}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
+        assert!(zkprov_sandbox::show(dir.path()).is_err());
+        assert!(zkprov_sandbox::reset(dir.path()).unwrap());
+        start(kept(dir.path())).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_state_damaged_while_it_is_served_is_not_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    let sandbox = start(kept(dir.path())).await.unwrap();
+    let file = dir.path().join("world.json");
+    fs::write(&file, "{").unwrap();
+    let reply = send(&sandbox.compute, "POST", "/_sandbox/advance", r#"{"seconds":1}"#).await.unwrap();
+    assert_eq!(reply.status, 500);
+    assert!(reply.body.contains("left as it is"), "{}", reply.body);
+    drop(sandbox);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "{");
+}
+
+#[tokio::test]
+async fn the_clusters_ca_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = start(kept(dir.path())).await.unwrap().endpoints().ca_pem;
+    let second = start(kept(dir.path())).await.unwrap().endpoints().ca_pem;
+    assert!(first.starts_with("-----BEGIN CERTIFICATE-----"));
+    assert_eq!(first, second);
+}
+
+#[tokio::test]
+async fn faults_break_the_calls_they_name() {
+    let rules = [
+        "path=*/instances,nth=1,status=503",
+        "path=*/instances,nth=2,reset=before",
+        "path=*/instances,nth=3,reset=after",
+        "path=*/instances,nth=4,truncate",
+        "path=*/instances,nth=5,retry-after=7",
+    ];
+    let faults = rules.iter().map(|rule| rule.parse().unwrap()).collect();
+    let sandbox = start(Options { faults, ..Options::default() }).await.unwrap();
+    let get = || send(&sandbox.compute, "GET", INSTANCES, "");
+    assert_eq!(get().await.unwrap().status, 503);
+    for _ in 0..3 {
+        get().await.unwrap_err();
+    }
+    let limited = get().await.unwrap();
+    assert_eq!(limited.status, 429);
+    assert!(limited.head.contains("retry-after: 7"));
+    assert!(get().await.unwrap().status < 500);
+}
+
+#[tokio::test]
+async fn faults_can_be_set_and_removed_while_serving() {
+    let sandbox = start(Options::default()).await.unwrap();
+    let rule = r#"{"path":"*/instances","when":{"first":9},"effect":{"status":{"code":418}}}"#;
+    assert_eq!(send(&sandbox.compute, "POST", "/_sandbox/faults", rule).await.unwrap().status, 200);
+    assert_eq!(send(&sandbox.compute, "GET", INSTANCES, "").await.unwrap().status, 418);
+    let listed = send(&sandbox.compute, "GET", "/_sandbox/faults", "").await.unwrap().json();
+    assert_eq!(listed["faults"][0]["matched"], 1);
+    send(&sandbox.compute, "DELETE", "/_sandbox/faults", "").await.unwrap();
+    assert_ne!(send(&sandbox.compute, "GET", INSTANCES, "").await.unwrap().status, 418);
+    let bad = send(&sandbox.compute, "POST", "/_sandbox/faults", r#"{"effect":"explode"}"#).await.unwrap();
+    assert_eq!(bad.status, 400);
+}
+
+#[tokio::test]
+async fn nothing_is_served_after_a_cut() {
+    for side in [Side::Before, Side::After] {
+        let cut = Some(Cut { at: 2, side });
+        let sandbox = start(Options { cut_at: cut, ..Options::default() }).await.unwrap();
+        let post = || send(&sandbox.compute, "POST", INSTANCES, "{}");
+        post().await.unwrap();
+        send(&sandbox.compute, "GET", INSTANCES, "").await.unwrap();
+        assert!(!sandbox.is_cut());
+        post().await.unwrap_err();
+        assert!(sandbox.is_cut());
+        send(&sandbox.compute, "GET", INSTANCES, "").await.unwrap_err();
+    }
+}
+
+#[tokio::test]
+async fn a_paced_clock_goes_on_at_its_rate() {
+    let options = Options { clock: Clock::Paced { rate: 1000.0 }, ..Options::default() };
+    let sandbox = start(options).await.unwrap();
+    let before = sandbox.world().unwrap().now;
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    let after = sandbox.world().unwrap().now;
+    assert!(after >= before + 25_000, "{before} {after}");
+    let error = start(Options { clock: Clock::Paced { rate: 0.0 }, ..Options::default() }).await;
+    assert!(error.is_err());
+}
