@@ -27,6 +27,10 @@ pub enum ProviderErrorKind {
     Failed,
     /// A deadline of ours passed.
     Deadline,
+    /// Another run holds the lock of this ensemble.
+    Locked,
+    /// A safety gate did not open.
+    Refused,
 }
 
 /// A failure at an API.

@@ -75,6 +75,12 @@ pub trait Provider: Send + Sync {
     /// When the API does not answer.
     fn ready<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Verdict, ProviderError>>;
 
+    /// Returns when it is worth looking again: something changed, or a pause has passed. The pause is the provider's own
+    /// (its pace), a watch where the API has one.
+    fn changed<'a>(&'a self, _change: &'a Change) -> BoxFuture<'a, ()> {
+        Box::pin(tokio::time::sleep(std::time::Duration::from_secs(1)))
+    }
+
     /// Waits for operations that were already under way on this resource, from whichever machine they were started.
     ///
     /// # Errors

@@ -87,6 +87,8 @@ pub enum Outcome {
     Interrupted,
     /// What was approved is not what would be done now; nothing was changed.
     Stale,
-    /// A gate refused; nothing was changed after it.
+    /// A gate refused; nothing was changed.
     Refused,
+    /// Another run holds the lock; nothing was changed.
+    Locked,
 }

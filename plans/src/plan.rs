@@ -101,6 +101,8 @@ pub enum Precondition {
     Absent,
     /// It exists and its fingerprint is this one.
     Unchanged(Fingerprint),
+    /// The ensemble has this many voters: what the step before it in the same plan leaves.
+    Voters(u32),
 }
 
 /// One API call of a change, in order. Closed: the engine carries out each, and nothing else.
@@ -275,6 +277,13 @@ pub enum Gate {
         healthy: u32,
         /// The fewest healthy voters while the next step runs.
         during: u32,
+    },
+    /// The Deployment's pods run and Exhibitor answers in each.
+    PodsAnswer {
+        /// Whose.
+        deployment: ResourceId,
+        /// How many.
+        replicas: u32,
     },
     /// The file server exports its share.
     FileServerExports {
