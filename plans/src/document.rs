@@ -41,3 +41,6 @@ pub const KUBE_ENSEMBLE_LABEL: &str = "zkprov.dev/ensemble";
 pub const OWNER_MARK: &str = "managed by zkprov for ensemble ";
 /// The field manager of our server-side applies.
 pub const FIELD_MANAGER: &str = "zkprov";
+/// The metadata item of the file server's VM that holds the digest of its start-up script. The VM's report
+/// (guest attribute `fileserver/status`) carries the same digest when it is about this script.
+pub const GENERATION_METADATA: &str = "zkprov-generation";
