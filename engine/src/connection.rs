@@ -31,6 +31,8 @@ pub struct Pace {
     pub poll_max: Duration,
     /// First pause before a retry.
     pub retry: Duration,
+    /// Time-out of one read; a write has three times as long.
+    pub request: Duration,
     /// Deadline of one operation or readiness wait.
     pub step: Duration,
     /// Deadline of a formation.
@@ -43,6 +45,7 @@ impl Default for Pace {
             poll: Duration::from_secs(1),
             poll_max: Duration::from_secs(5),
             retry: Duration::from_secs(1),
+            request: Duration::from_secs(10),
             step: Duration::from_secs(45 * 60),
             formation: Duration::from_secs(15 * 60),
         }
@@ -60,4 +63,11 @@ pub struct Connection {
     pub pace: Pace,
     /// Requests under way at once, at least 1.
     pub parallelism: usize,
+}
+
+/// Makes `ring` the process's one TLS crypto provider. The clients of Google's APIs and of Kubernetes both take the
+/// process default; see `docs/decisions/001-ring-only.md`. May be called any number of times, from any thread.
+pub fn install_crypto() {
+    // An error means that a provider is installed already: the caller's own choice, or an earlier call.
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }

@@ -1,11 +1,13 @@
 //! What can go wrong at an API, by what to do about it.
 
 use std::time::Duration;
+use zkprov_plans::observed::Gap;
 
 /// Classes of failure. The executor decides by the class, never by text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProviderErrorKind {
-    /// 429, 500, 502, 503, 504, 403 `rateLimitExceeded`, resets and time-outs of reads: try again.
+    /// 429, 500, 503, 403 `rateLimitExceeded`, a connection that could not be made, and for reads 502, 504, resets,
+    /// time-outs and unreadable answers: try again.
     Transient,
     /// 412, 409 ABORTED / Conflict: what the write rested on moved. Refresh and compare.
     Stale,
@@ -21,7 +23,7 @@ pub enum ProviderErrorKind {
     Invalid,
     /// The resource is busy with another operation (GKE 400 FAILED_PRECONDITION, 409 operationInProgress): wait, try again.
     Busy,
-    /// A time-out or a lost connection after a mutation was sent: it may or may not have happened. Refresh.
+    /// 502, 504, a time-out or a lost answer after a mutation was sent: it may or may not have happened. Refresh.
     OutcomeUnknown,
     /// The resource or the operation itself reports a final failure.
     Failed,
@@ -72,4 +74,34 @@ impl ProviderError {
         self.hint = hint.into();
         self
     }
+
+    /// Adds the cause. Its text must not be part of the message already.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What could not be read because of this error. `what` names it for people, e.g.
+    /// `Compute Engine API, instances in us-east1-d`.
+    #[must_use]
+    pub fn gap(&self, what: impl Into<String>) -> Gap {
+        Gap { what: what.into(), why: self.message.clone(), hint: self.hint.clone() }
+    }
+}
+
+/// An error and its causes in one line, without repeating what an outer message says already.
+pub(crate) fn one_line(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut line = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        if line.is_empty() {
+            line = text;
+        } else if !line.contains(&text) {
+            line = format!("{line}: {text}");
+        }
+        next = error.source();
+    }
+    line
 }

@@ -1,5 +1,8 @@
 //! Effects: live readers and writers for each API, the waiting for operations, and the executor. No terminal.
 
 pub mod connection;
+pub mod credentials;
 pub mod error;
 pub mod provider;
+pub mod providers;
+pub mod wait;

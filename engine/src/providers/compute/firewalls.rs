@@ -1,0 +1,44 @@
+//! The rules that let the nodes, and nobody else, reach NFS and SMB.
+
+use super::super::scan::{List, Listed};
+use super::super::strict::json;
+use super::ComputeProvider;
+use super::job::{Job, Place};
+use crate::error::ProviderError;
+use google_cloud_compute_v1::model::Firewall;
+use serde_json::Value;
+
+impl ComputeProvider {
+    pub(super) async fn list_firewalls(&self, list: &List) -> Listed {
+        let call = self.firewalls.list().set_project(&list.project);
+        let page = |token| {
+            let call = call.clone().set_or_clear_page_token(token);
+            async move { call.send().await.map(|page| (page.items, page.next_page_token)) }
+        };
+        Ok(self.caller.pages(&list.what(), page).await?.iter().map(json).collect())
+    }
+
+    pub(super) async fn get_firewall(&self, place: &Place<'_>) -> Result<Value, ProviderError> {
+        let get = self.firewalls.get().set_project(place.project).set_firewall(place.name);
+        self.caller.read(&place.what(), || get.clone().send()).await.map(|found| json(&found))
+    }
+
+    pub(super) async fn insert_firewall(&self, job: &Job<'_>) -> Result<(), ProviderError> {
+        let (place, body) = (&job.place, job.typed::<Firewall>(&job.change.body)?);
+        let insert = self.firewalls.insert().set_project(place.project);
+        self.sent(job, insert.set_request_id(job.request_id(0)).set_body(body).send()).await
+    }
+
+    pub(super) async fn delete_firewall(&self, job: &Job<'_>) -> Result<(), ProviderError> {
+        let place = &job.place;
+        let delete = self.firewalls.delete().set_project(place.project).set_firewall(place.name);
+        self.sent(job, delete.set_request_id(job.request_id(0)).send()).await
+    }
+
+    /// Firewall rules have no fingerprint: the executor reads and compares right before this.
+    pub(super) async fn patch_firewall(&self, job: &Job<'_>) -> Result<(), ProviderError> {
+        let (place, body) = (&job.place, job.typed::<Firewall>(&job.change.body)?);
+        let patch = self.firewalls.patch().set_project(place.project).set_firewall(place.name);
+        self.sent(job, patch.set_request_id(job.request_id(0)).set_body(body).send()).await
+    }
+}
