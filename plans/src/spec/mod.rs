@@ -1,6 +1,33 @@
-//! The `Ensemble` document: what the file may say ([`file`]), how it is read and checked ([`load`], [`validate`]),
-//! and what is left when it is right: [`ValidSpec`], every default filled in.
+//! The `Ensemble` document: what the file may say ([`mod@file`]), how it is read and checked ([`load`]), and what is left
+//! when it is right: [`ValidSpec`], every default filled in.
 
+mod complete;
+pub mod file;
+mod formats;
+mod load;
+#[cfg(test)]
+mod load_tests;
+mod overrides;
+mod quantity;
+mod source;
+mod starter;
+mod substitute;
+mod tree;
 pub mod valid;
+mod walk;
 
+pub use file::schema;
+pub use load::{Loaded, load};
+pub use source::Source;
+pub use starter::starter;
 pub use valid::*;
+
+/// The name of an ensemble whose file gives none.
+pub const DEFAULT_NAME: &str = "exhibitor";
+
+/// What the command line and the environment say when a file does not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Defaults {
+    /// `--project`, else `GOOGLE_CLOUD_PROJECT`: the project of documents that name none.
+    pub project: Option<String>,
+}

@@ -1,6 +1,7 @@
 //! A spec that has passed validation: no options left open, no value that an API would refuse.
 
 use crate::diagnostic::Location;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -106,7 +107,7 @@ pub struct SingleNode {
 }
 
 /// Which NFS uids become the share's owner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Squash {
     /// Every uid (default).
@@ -304,7 +305,7 @@ pub struct Backup {
 }
 
 /// Which Service clients use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Exposure {
     /// `ClusterIP` with ports `zk` and `api` (default).
@@ -316,7 +317,7 @@ pub enum Exposure {
 }
 
 /// How hard pods avoid each other's nodes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Spread {
     /// One member a node, or it stays pending.

@@ -1,0 +1,183 @@
+//! What `load` makes of right files, and of overrides and variables.
+
+use super::*;
+use crate::diagnostic::render_text;
+
+const TUTORIAL: &str = include_str!("../../../examples/tutorial/zkprov.yaml");
+
+fn read(text: &str, overrides: &[&str]) -> Loaded {
+    let source = Source { name: "zkprov.yaml".to_owned(), text: text.to_owned() };
+    let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
+    let lookup = |name: &str| match name {
+        "PROJECT" => Some("from-env".to_owned()),
+        "N" => Some("5".to_owned()),
+        _ => None,
+    };
+    load(&[source], &overrides, &lookup, &Defaults::default())
+}
+
+fn valid(text: &str, overrides: &[&str]) -> ValidSpec {
+    let mut loaded = read(text, overrides);
+    assert_eq!(render_text(&loaded.diagnostics, false), "");
+    loaded.specs.remove(0)
+}
+
+fn report(text: &str, overrides: &[&str]) -> String {
+    let loaded = read(text, overrides);
+    assert_eq!(loaded.specs, []);
+    render_text(&loaded.diagnostics, false)
+}
+
+#[test]
+fn the_tutorial_gets_the_tutorials_defaults() {
+    let spec = valid(TUTORIAL, &[]);
+    assert_eq!(
+        (spec.name.as_str(), spec.project.as_str(), spec.zone.as_str()),
+        ("exhibitor", "my-project", "us-east1-d")
+    );
+    let FileServer::SingleNode(vm) = &spec.file_server else { panic!("{:?}", spec.file_server) };
+    assert_eq!(
+        (vm.name.as_str(), vm.machine_type.as_str(), vm.disk_gb),
+        ("singlefs-1-vm", "n1-standard-1", 100)
+    );
+    assert_eq!((vm.path.as_str(), vm.smb, vm.network.as_str()), ("/data", true, "default"));
+    let Cluster::Managed(cluster) = &spec.cluster else { panic!("{:?}", spec.cluster) };
+    assert_eq!((cluster.name.as_str(), cluster.node_count), ("cluster-1", 3));
+    assert_eq!((spec.exhibitor.client_port, spec.exhibitor.api_port), (2181, 8181));
+    assert_eq!(spec.exhibitor.settings.zoo_cfg["quorumListenOnAllIPs"], "true");
+    assert!(spec.protection.data && !spec.protection.destroy);
+    let origin = &spec.origins["spec.exhibitor.replicas"];
+    assert_eq!(TUTORIAL.lines().nth(origin.line as usize - 1).unwrap().trim().get(..11), Some("replicas: 3"));
+    assert!(!spec.origins.contains_key("spec.exhibitor.image"));
+}
+
+#[test]
+fn an_override_is_reported_at_the_argument_with_the_files_own_place() {
+    let text = report(TUTORIAL, &["spec.exhibitor.replicas=4"]);
+    assert_eq!(
+        text,
+        "\
+error[even-replicas]: 4 replicas are an even number
+ --> --set spec.exhibitor.replicas=4:1:25
+  |
+1 | spec.exhibitor.replicas=4
+  |                         ^
+  = reason: ZooKeeper needs a majority: 4 members survive 1 failure, no more than 3 do, and a split in halves stops both. The file has `replicas: 3 # odd: a majority must survive; 5 survives two failures` at zkprov.yaml:25:15.
+  = fix: write 3 or 5
+"
+    );
+}
+
+#[test]
+fn overrides_make_what_is_missing_and_reach_one_document_by_name() {
+    let spec =
+        valid(TUTORIAL, &[r"metadata.labels.team=infra", "spec.fileServer.singleNode.disk.size=200GB"]);
+    assert_eq!(spec.labels["team"], "infra");
+    assert_eq!(spec.origins["metadata.labels.team"].file, "--set metadata.labels.team=infra");
+    let FileServer::SingleNode(vm) = &spec.file_server else { panic!("{:?}", spec.file_server) };
+    assert_eq!(vm.disk_gb, 200);
+    let two = format!(
+        "{TUTORIAL}---\n{}",
+        TUTORIAL.replace("name: exhibitor", "name: other").replace("us-east1-d", "us-east1-b")
+    );
+    let loaded = read(&two, &["other:spec.exhibitor.replicas=5"]);
+    assert_eq!(render_text(&loaded.diagnostics, false), "");
+    let sizes: Vec<u32> = loaded.specs.iter().map(|spec| spec.exhibitor.replicas).collect();
+    assert_eq!(sizes, [3, 5]);
+    assert!(report(&two, &["none:spec.exhibitor.replicas=5"]).contains("The files have: exhibitor, other."));
+}
+
+#[test]
+fn an_override_with_dots_in_a_key_and_a_list() {
+    let spec = valid(
+        TUTORIAL,
+        &[
+            r"spec.exhibitor.clientLabels.app\.kubernetes\.io/name=web",
+            "spec.fileServer.singleNode.allowedRanges=[10.0.0.0/8, 192.168.1.7/32]",
+        ],
+    );
+    assert_eq!(spec.exhibitor.client_labels["app.kubernetes.io/name"], "web");
+    assert!(spec.origins.contains_key(r"spec.exhibitor.clientLabels.app\.kubernetes\.io/name"));
+    assert!(spec.origins.contains_key("spec.fileServer.singleNode.allowedRanges.1"));
+}
+
+#[test]
+fn variables_stand_for_whatever_their_key_wants() {
+    let text = TUTORIAL.replace("my-project", "${env:PROJECT}").replace("replicas: 3", "replicas: ${env:N}");
+    let spec = valid(&text, &[]);
+    assert_eq!((spec.project.as_str(), spec.exhibitor.replicas), ("from-env", 5));
+    let Cluster::Managed(cluster) = &spec.cluster else { panic!("{:?}", spec.cluster) };
+    assert_eq!(cluster.node_count, 5);
+}
+
+#[test]
+fn an_escaped_variable_is_text() {
+    let text = format!("{TUTORIAL}    settings:\n      zooCfg: {{x: \"$${{env:NONE}}\"}}\n");
+    assert_eq!(valid(&text, &[]).exhibitor.settings.zoo_cfg["x"], "${env:NONE}");
+}
+
+#[test]
+fn an_unset_variable_has_its_own_place() {
+    let text = report(&TUTORIAL.replace("us-east1-d", "us-east1-${env:LETTER}"), &[]);
+    assert!(
+        text.starts_with("error[unset-variable]: the environment variable `LETTER` is not set\n"),
+        "{text}"
+    );
+    assert!(text.contains("|                  ^^^^^^^^^^^^^\n"), "{text}");
+}
+
+#[test]
+fn a_cluster_of_a_kubeconfig_needs_no_project() {
+    let text = "apiVersion: zkprov.dev/v1\nkind: Ensemble\nspec:\n  cluster: {kubeconfig: {context: kind}}\n  \
+                fileServer: {external: {server: nfs.example.com, path: /exports/zk}}\n  exhibitor: {replicas: 3}\n";
+    let spec = valid(text, &[]);
+    assert_eq!((spec.project.as_str(), spec.zone.as_str(), spec.cluster.name()), ("", "", "kind"));
+    assert_eq!(spec.share(), ("nfs.example.com".to_owned(), "/exports/zk".to_owned()));
+}
+
+#[test]
+fn the_project_may_come_from_outside() {
+    let source = Source { name: "f".to_owned(), text: TUTORIAL.replace("  project: my-project", "  # none") };
+    let defaults = Defaults { project: Some("outside-project".to_owned()) };
+    let loaded = load(std::slice::from_ref(&source), &[], &|_| None, &defaults);
+    assert_eq!(loaded.specs[0].project, "outside-project");
+    let codes = |defaults: &Defaults| -> Vec<String> {
+        load(std::slice::from_ref(&source), &[], &|_| None, defaults)
+            .diagnostics
+            .into_iter()
+            .map(|d| d.code)
+            .collect()
+    };
+    assert_eq!(codes(&Defaults::default()), ["missing-project"]);
+    assert_eq!(codes(&Defaults { project: Some("No".to_owned()) }), ["invalid-project"]);
+}
+
+#[test]
+fn aliases_repeat_values_and_warnings_stop_nothing() {
+    let text =
+        TUTORIAL.replace("singleNode: {}", "singleNode: {nodeRanges: &r [10.0.0.0/8], allowedRanges: *r}");
+    let loaded = read(&text.replace("replicas: 3", "replicas: 7"), &[]);
+    assert_eq!(loaded.specs.len(), 1);
+    assert_eq!(loaded.diagnostics[0].code, "many-replicas");
+    assert!(!loaded.has_errors());
+}
+
+/// The types and the walk read the same schema; every string rule that the schema names exists.
+#[test]
+fn every_format_of_the_schema_is_known() {
+    fn formats(schema: &serde_json::Value, found: &mut Vec<String>) {
+        if let Some(children) = schema.as_object() {
+            let numeric = children.get("type").is_some_and(|name| name == "integer");
+            found.extend(
+                children.get("format").filter(|_| !numeric).and_then(|f| f.as_str()).map(str::to_owned),
+            );
+            children.values().for_each(|child| formats(child, found));
+        }
+    }
+    let mut found = Vec::new();
+    formats(&schema(), &mut found);
+    assert!(found.len() > 30, "{found:?}");
+    for name in found {
+        assert!(super::formats::find(&name).is_some(), "{name}");
+    }
+}
