@@ -11,6 +11,8 @@ pub mod faults;
 pub mod filestore;
 pub mod ids;
 pub mod kubernetes;
+pub mod rest;
+pub mod schema;
 pub mod server;
 pub mod world;
 

@@ -1,0 +1,145 @@
+//! Long-running operations: starting, listing, cancelling.
+
+use super::model::{Effect, Kind, Operation};
+use super::route::Route;
+use super::{Container, key, render};
+use crate::api::{Context, Time};
+use crate::rest::{Code, Failure};
+use serde_json::{Value, json};
+
+/// Milliseconds of virtual time that operations take.
+pub(super) const CREATE_CLUSTER: Time = 240_000;
+pub(super) const DELETE_CLUSTER: Time = 180_000;
+pub(super) const POOL: Time = 60_000;
+pub(super) const SET_SIZE: Time = 45_000;
+pub(super) const UPDATE: Time = 30_000;
+pub(super) const LABELS: Time = 5_000;
+/// How long the operations of node pools are PENDING.
+const PENDING: Time = 1_000;
+
+/// What is to be done to what.
+pub(super) struct Job<'a> {
+    pub(super) cluster: &'a str,
+    pub(super) pool: Option<&'a str>,
+    pub(super) kind: Kind,
+    pub(super) duration: Time,
+    pub(super) effect: Effect,
+    /// Nodes of the pool that are recreated one after the other.
+    pub(super) recreated: u32,
+}
+
+impl Container {
+    /// Starts an operation and marks the cluster busy with it. Returns its name.
+    pub(super) fn start(
+        &mut self,
+        route: &Route,
+        job: Job<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<String, Failure> {
+        let place = route.place()?.clone();
+        let start = context.now;
+        let name = format!("operation-{start}-{}", context.ids.uuid());
+        if let Some(cluster) = self.clusters.get_mut(&key(&route.project, &place, job.cluster)) {
+            cluster.busy = Some(name.clone());
+        }
+        let operation = Operation {
+            name: name.clone(),
+            project: route.project.clone(),
+            place,
+            cluster: job.cluster.to_owned(),
+            pool: job.pool.map(str::to_owned),
+            kind: job.kind,
+            start,
+            running: if job.pool.is_some() { start + PENDING } else { start },
+            end: start + job.duration,
+            settled: false,
+            cancelled: false,
+            effect: job.effect,
+            nodes_total: job.recreated,
+            nodes_done: 0,
+        };
+        self.operations.insert(name.clone(), operation);
+        Ok(name)
+    }
+
+    /// The operation a path names.
+    pub(super) fn operation(&self, route: &Route, name: &str) -> Result<&Operation, Failure> {
+        let place = route.place()?;
+        self.operations
+            .get(name)
+            .filter(|operation| operation.project == route.project && operation.place == *place)
+            .ok_or_else(|| {
+                let link = place.link();
+                Failure::new(
+                    Code::NotFound,
+                    format!("Not found: projects/{}/{link}/operations/{name}.", route.project),
+                )
+            })
+    }
+
+    pub(super) fn list_operations(&self, route: &Route, now: Time) -> (&'static str, Value) {
+        let operations: Vec<Value> = self
+            .operations
+            .values()
+            .filter(|operation| operation.project == route.project && route.scope.covers(&operation.place))
+            .map(|operation| render::operation(operation, route.version, now))
+            .collect();
+        (
+            "ListOperationsResponse",
+            if operations.is_empty() { json!({}) } else { json!({ "operations": operations }) },
+        )
+    }
+
+    /// Stops an operation; what it was creating is taken away again.
+    pub(super) fn cancel(&mut self, route: &Route, name: &str, now: Time) -> Result<(), Failure> {
+        let operation = self.operation(route, name)?;
+        let cancellable = match operation.kind {
+            Kind::CreateCluster | Kind::CreateNodePool | Kind::UpgradeNodes | Kind::SetNodePoolSize => true,
+            Kind::DeleteCluster
+            | Kind::UpdateCluster
+            | Kind::UpgradeMaster
+            | Kind::SetMaintenancePolicy
+            | Kind::DeleteNodePool
+            | Kind::SetNodePoolManagement => false,
+        };
+        if !cancellable || operation.settled {
+            return Err(Failure::new(
+                Code::FailedPrecondition,
+                format!("Operation {name} cannot be cancelled."),
+            ));
+        }
+        if let Some(operation) = self.operations.get_mut(name) {
+            operation.cancelled = true;
+            operation.end = now;
+            operation.running = operation.running.min(now);
+            operation.effect = match operation.kind {
+                Kind::CreateCluster => Effect::ClusterGone,
+                Kind::CreateNodePool => Effect::PoolGone,
+                Kind::DeleteCluster
+                | Kind::UpdateCluster
+                | Kind::UpgradeMaster
+                | Kind::SetMaintenancePolicy
+                | Kind::DeleteNodePool
+                | Kind::UpgradeNodes
+                | Kind::SetNodePoolSize
+                | Kind::SetNodePoolManagement => Effect::Fields(Vec::new()),
+            };
+        }
+        Ok(())
+    }
+}
+
+impl Operation {
+    /// When it has something to do next.
+    pub(super) fn next_event(&self) -> Option<Time> {
+        let due = if self.nodes_done < self.nodes_total { self.node_due() } else { self.end };
+        (!self.settled).then_some(due.min(self.end))
+    }
+
+    /// When the next node is to be recreated.
+    pub(super) fn node_due(&self) -> Time {
+        let share =
+            Time::from(self.nodes_done + 1) * (self.end - self.start) / Time::from(self.nodes_total.max(1));
+        self.start + share
+    }
+}
