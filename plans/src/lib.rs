@@ -6,8 +6,11 @@
 pub mod diagnostic;
 pub mod document;
 pub mod event;
+pub mod exhibitor;
+pub mod managed_fields;
 pub mod observed;
 pub mod plan;
+pub mod pods;
 pub mod quorum;
 pub mod readiness;
 pub mod resource;

@@ -1,1 +1,159 @@
-//! quorum
+//! Quorum arithmetic, the choice of members, and the verdict whether an ensemble serves.
+
+use crate::observed::{EnsembleState, Member, Mode, Pod, Server};
+use crate::readiness::Verdict;
+use std::collections::BTreeSet;
+
+/// Exhibitor's state code of a serving member.
+const SERVING: u32 = 3;
+
+/// The majority of `voters`: how many must be healthy for the ensemble to serve. 0 voters need none.
+#[must_use]
+pub const fn need(voters: u32) -> u32 {
+    if voters == 0 { 0 } else { voters / 2 + 1 }
+}
+
+/// How many voters may fail while the rest serves.
+#[must_use]
+pub const fn tolerated(voters: u32) -> u32 {
+    voters - need(voters)
+}
+
+/// The odd numbers next to `n`: below, where there is one, and above. For an odd `n`, the next ones on both sides.
+#[must_use]
+pub const fn neighbours(n: u32) -> (Option<u32>, u32) {
+    let distance = if n.is_multiple_of(2) { 1 } else { 2 };
+    (n.checked_sub(distance), n.saturating_add(distance))
+}
+
+/// The voter counts on the way between two sizes, one voter at a time, without `from`: 3 to 5 is 4, 5.
+#[must_use]
+pub fn path(from: u32, to: u32) -> Vec<u32> {
+    if from <= to { (from + 1..=to).collect() } else { (to..from).rev().collect() }
+}
+
+/// Voters in the quorum by their own words: `srvr` says leader or follower, or standalone in an ensemble of one.
+#[must_use]
+pub fn healthy(state: &EnsembleState) -> u32 {
+    let alone = voters(state) == 1;
+    let count = state
+        .servers
+        .iter()
+        .filter(|server| !server.observer)
+        .filter(|server| member(state, &server.hostname).is_some_and(|member| in_quorum(member, alone)));
+    u32::try_from(count.count()).unwrap_or(u32::MAX)
+}
+
+/// Voters in the servers spec.
+#[must_use]
+pub fn voters(state: &EnsembleState) -> u32 {
+    let count = state.servers.iter().filter(|server| !server.observer).count();
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn member<'a>(state: &'a EnsembleState, hostname: &str) -> Option<&'a Member> {
+    state.members.iter().find(|member| member.hostname == hostname)
+}
+
+fn in_quorum(member: &Member, alone: bool) -> bool {
+    match member.zookeeper.as_ref().map(|srvr| srvr.mode) {
+        Some(Mode::Leader | Mode::Follower) => true,
+        Some(Mode::Standalone) => alone,
+        Some(Mode::Observer) | None => false,
+    }
+}
+
+/// The members to remove to get down to `to` voters, in this order: those out of the quorum, then highest ids first, the
+/// leader last.
+#[must_use]
+pub fn victims(state: &EnsembleState, to: u32) -> Vec<String> {
+    let alone = voters(state) == 1;
+    let mut candidates: Vec<&Server> = state.servers.iter().filter(|server| !server.observer).collect();
+    let rank = |server: &&Server| {
+        let member = member(state, &server.hostname);
+        let serves = member.is_some_and(|member| in_quorum(member, alone));
+        let leads =
+            member.and_then(|member| member.zookeeper.as_ref()).is_some_and(|srvr| srvr.mode == Mode::Leader);
+        (leads, serves, u32::MAX - server.id)
+    };
+    candidates.sort_by_key(rank);
+    let surplus = candidates.len().saturating_sub(to as usize);
+    candidates.into_iter().take(surplus).map(|server| server.hostname.clone()).collect()
+}
+
+/// Addresses that can join: pods outside the ensemble whose Exhibitor answers, in the order of [`EnsembleState::pods`].
+#[must_use]
+pub fn candidates(state: &EnsembleState) -> Vec<String> {
+    let answers = |address: &str| member(state, address).is_some_and(|member| member.exhibitor.is_some());
+    let outside = |address: &str| state.servers.iter().all(|server| server.hostname != address);
+    let running = state.pods.iter().filter(|pod| !pod.deleting).filter_map(|pod| pod.ip.as_deref());
+    running.filter(|ip| outside(ip) && answers(ip)).map(str::to_owned).collect()
+}
+
+/// Members without a pod that could serve for them, by id: their pods are gone for good, addresses never come back.
+#[must_use]
+pub fn lost(state: &EnsembleState) -> Vec<String> {
+    let has_pod = |server: &&Server| state.pods.iter().any(|pod| is_at(pod, &server.hostname));
+    state.servers.iter().filter(|server| !has_pod(server)).map(|server| server.hostname.clone()).collect()
+}
+
+fn is_at(pod: &Pod, hostname: &str) -> bool {
+    !pod.deleting && pod.ip.as_deref() == Some(hostname)
+}
+
+/// Whether exactly `wanted` voters serve as one ensemble: everything could be read, no roll is under way, the spec has
+/// that many voters with a running pod each, Exhibitor and ZooKeeper agree that each serves, and one alone leads.
+#[must_use]
+pub fn converged(state: &EnsembleState, wanted: u32) -> Verdict {
+    let waiting = Verdict::Progressing;
+    if let Some(gap) = state.gaps.first() {
+        return waiting(format!("{}: {}", gap.what, gap.why));
+    }
+    if state.rolling {
+        return waiting("Exhibitor is rolling a change through the members".to_owned());
+    }
+    let ids: BTreeSet<u32> = state.servers.iter().map(|server| server.id).collect();
+    if ids.len() != state.servers.len() {
+        return waiting("two members have the same id".to_owned());
+    }
+    let voters = voters(state);
+    if voters != wanted {
+        return waiting(format!("{voters} of {wanted} members in the ensemble"));
+    }
+    let lost = lost(state);
+    if !lost.is_empty() {
+        return waiting(format!(
+            "{} has no pod any more; Exhibitor gives its place to a new pod after 60 to 120 s",
+            lost.join(", ")
+        ));
+    }
+    let healthy = healthy(state);
+    if healthy != wanted {
+        return waiting(format!("{healthy} of {wanted} members serve"));
+    }
+    agreed(state, wanted)
+}
+
+/// All voters serve by ZooKeeper's words; whether Exhibitor says so too and one alone leads.
+fn agreed(state: &EnsembleState, wanted: u32) -> Verdict {
+    let of_ensemble: Vec<&Member> =
+        state.servers.iter().filter_map(|server| member(state, &server.hostname)).collect();
+    let seen = of_ensemble.iter().filter(|member| member.exhibitor == Some(SERVING)).count();
+    if seen != state.servers.len() {
+        return Verdict::Progressing(format!("Exhibitor sees {seen} of {wanted} members serving"));
+    }
+    let leads = |member: &&&Member| {
+        let mode = member.zookeeper.as_ref().map(|srvr| srvr.mode);
+        matches!(mode, Some(Mode::Leader | Mode::Standalone))
+    };
+    let by_zookeeper = of_ensemble.iter().filter(leads).count();
+    let by_exhibitor = of_ensemble.iter().filter(|member| member.exhibitor_leader).count();
+    match (by_zookeeper, by_exhibitor) {
+        (1, 1) => Verdict::Ready,
+        (1, seen) => Verdict::Progressing(format!("one leader, Exhibitor sees {seen}")),
+        (leaders, _) => Verdict::Progressing(format!("{leaders} members say that they lead")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,5 +7,7 @@
 mod caller;
 mod classify;
 pub mod compute;
+pub mod ensemble;
+pub mod kubernetes;
 mod scan;
 mod strict;
