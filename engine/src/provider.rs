@@ -4,7 +4,6 @@ use crate::error::ProviderError;
 use futures::future::BoxFuture;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::time::Duration;
 use zkprov_plans::document::Desired;
 use zkprov_plans::observed::{Live, Observed, Reading, RunningOperation};
 use zkprov_plans::plan::{Call, Change};
@@ -91,12 +90,6 @@ pub trait Provider: Send + Sync {
         id: &'a ResourceId,
         progress: Progress<'a>,
     ) -> BoxFuture<'a, Result<(), ProviderError>>;
-
-    /// Waits until something may have changed that [`Provider::ready`] looks at, at most `longest`. An API with watches
-    /// returns at the first event since the last look; the default only waits.
-    fn changed<'a>(&'a self, _change: &'a Change, longest: Duration) -> BoxFuture<'a, ()> {
-        Box::pin(tokio::time::sleep(longest))
-    }
 }
 
 /// Everything read for a set of ensembles, in the order of the requests.

@@ -20,6 +20,9 @@ enum Segment {
 pub fn managers(object: &Value, path: &str) -> Vec<String> {
     let entries = object.pointer("/metadata/managedFields").and_then(Value::as_array);
     let segments = parse(path);
+    if segments.is_empty() {
+        return Vec::new();
+    }
     let mut found: Vec<String> = Vec::new();
     for entry in entries.map_or(&[] as &[Value], Vec::as_slice) {
         let Some(manager) = entry.get("manager").and_then(Value::as_str) else { continue };

@@ -30,9 +30,9 @@ pub(crate) struct ApiServer {
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The API answered with an error status.
-    Refused(Refusal),
+    Refused(Box<Refusal>),
     /// The request was never sent: no connection, no credentials, or it could not be built.
-    Unsent(ProviderError),
+    Unsent(Box<ProviderError>),
     /// The request was sent; the answer was lost, late or cut.
     Lost(String),
 }
@@ -70,7 +70,7 @@ impl Failure {
 
     fn into_error(self, doing: String, write: bool) -> ProviderError {
         match self {
-            Self::Unsent(error) => ProviderError { doing, ..error },
+            Self::Unsent(error) => ProviderError { doing, ..*error },
             Self::Lost(message) if write => {
                 ProviderError::new(ProviderErrorKind::OutcomeUnknown, doing, message)
             }
@@ -151,15 +151,16 @@ impl ApiServer {
             return Ok(body.to_vec());
         }
         let seconds = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        Err(Failure::Refused(refusal(head.status.as_u16(), &body, seconds.map(Duration::from_secs))))
+        let refusal = refusal(head.status.as_u16(), &body, seconds.map(Duration::from_secs));
+        Err(Failure::Refused(Box::new(refusal)))
     }
 
     async fn authorized(&self, mut request: Request<Vec<u8>>) -> Result<Request<Vec<u8>>, Failure> {
         if let Some(source) = &self.token {
-            let token = source().await.map_err(Failure::Unsent)?;
+            let token = source().await.map_err(|error| Failure::Unsent(Box::new(error)))?;
             let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| {
                 let message = "the access token has characters that no header can carry";
-                Failure::Unsent(ProviderError::new(ProviderErrorKind::Denied, String::new(), message))
+                unsent(ProviderErrorKind::Denied, message, "")
             })?;
             value.set_sensitive(true);
             request.headers_mut().insert(AUTHORIZATION, value);
@@ -178,9 +179,12 @@ impl ApiServer {
 }
 
 fn built(request: Result<Request<Vec<u8>>, kube::core::request::Error>) -> Result<Request<Vec<u8>>, Failure> {
-    request.map_err(|error| {
-        Failure::Unsent(ProviderError::new(ProviderErrorKind::Invalid, String::new(), error.to_string()))
-    })
+    request.map_err(|error| unsent(ProviderErrorKind::Invalid, error.to_string(), ""))
+}
+
+/// A failure before anything was sent.
+fn unsent(kind: ProviderErrorKind, message: impl Into<String>, hint: &str) -> Failure {
+    Failure::Unsent(Box::new(ProviderError::new(kind, "", message).hint(hint)))
 }
 
 /// A plain request without a body.
@@ -207,23 +211,20 @@ fn refusal(code: u16, body: &[u8], retry_after: Option<Duration>) -> Refusal {
 
 /// Tells a request that was never sent from one whose answer was lost.
 fn transport(error: kube::Error) -> Failure {
-    let unsent =
-        |kind, message: String, hint: &str| Failure::Unsent(ProviderError::new(kind, "", message).hint(hint));
     if let kube::Error::Api(status) = &error {
         let body = serde_json::to_vec(&status).unwrap_or_default();
-        return Failure::Refused(refusal(status.code, &body, None));
+        return Failure::Refused(Box::new(refusal(status.code, &body, None)));
     }
     if let kube::Error::Auth(_) | kube::Error::BuildRequest(_) | kube::Error::TlsRequired = &error {
         return unsent(ProviderErrorKind::Denied, chain(&error), "");
     }
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     while let Some(current) = cause {
-        if let Some(io) = current.downcast_ref::<std::io::Error>() {
-            if io.kind() == std::io::ErrorKind::InvalidData {
-                let hint = "the API server's certificate is not the one of this cluster; \
-                            is there a proxy in between, or was the cluster replaced?";
-                return unsent(ProviderErrorKind::Failed, chain(&error), hint);
-            }
+        let io = current.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|io| io.kind() == std::io::ErrorKind::InvalidData) {
+            let hint = "the API server's certificate is not the one of this cluster; \
+                        is there a proxy in between, or was the cluster replaced?";
+            return unsent(ProviderErrorKind::Failed, chain(&error), hint);
         }
         if current.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect())
         {

@@ -226,7 +226,7 @@ impl Provider for KubernetesProvider {
         Box::pin(self.until_settled(id, progress))
     }
 
-    fn changed<'a>(&'a self, change: &'a Change, longest: Duration) -> BoxFuture<'a, ()> {
-        Box::pin(self.until_changed(&change.id, longest))
+    fn changed<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, ()> {
+        Box::pin(self.until_changed(&change.id))
     }
 }

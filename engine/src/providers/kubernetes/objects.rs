@@ -83,7 +83,7 @@ enum Predicted {
     /// The object as it would be.
     Object(Value),
     /// The API's `Status`: the body is wrong, or an admission policy refuses it.
-    Refused(Refusal),
+    Refused(Box<Refusal>),
     /// We may not write, so there is no prediction.
     NotAllowed,
     /// The namespace does not exist yet.

@@ -13,7 +13,6 @@ use kube::core::Request;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::pin::pin;
-use std::time::Duration;
 use zkprov_plans::plan::{Change, ReadyWhen};
 use zkprov_plans::pods::{self, Rollout, Trouble, TroubleLog};
 use zkprov_plans::readiness::Verdict;
@@ -40,7 +39,16 @@ struct DeploymentNotes {
     seen: Option<String>,
     /// Resource version of the last look at the Deployment.
     version: Option<String>,
+    /// The last look waits for what no watch tells: Exhibitor's answers.
+    unwatched: bool,
     troubles: TroubleLog,
+}
+
+/// Where the watches of a Deployment and its pods begin.
+struct Watched {
+    selector: String,
+    pods: String,
+    deployment: Option<String>,
 }
 
 impl Notes {
@@ -79,7 +87,7 @@ impl KubernetesProvider {
         match &change.ready_when {
             ReadyWhen::Done => Ok(Verdict::Ready),
             ReadyWhen::Gone => self.gone(&change.id, &place).await,
-            ReadyWhen::PodsAnswer { replicas } => self.pods_answer(&change.id, &place, *replicas).await,
+            ReadyWhen::PodsAnswer { replicas } => self.pods_answer(&change.id, *replicas).await,
             ReadyWhen::FileServerReady { .. }
             | ReadyWhen::ClusterRunning
             | ReadyWhen::NodePoolRunning
@@ -112,12 +120,13 @@ impl KubernetesProvider {
         })
     }
 
-    async fn pods_answer(
-        &self,
-        id: &ResourceId,
-        place: &Place,
-        replicas: u32,
-    ) -> Result<Verdict, ProviderError> {
+    /// Looks once whether `replicas` pods of the Deployment run its current template and Exhibitor answers in each. A
+    /// trouble that lasts is a failure, with its reason and the last log lines.
+    ///
+    /// # Errors
+    /// When the API does not answer, or `id` is no object of this cluster.
+    pub async fn pods_answer(&self, id: &ResourceId, replicas: u32) -> Result<Verdict, ProviderError> {
+        let Some(place) = &Place::of(id) else { return Err(not_ours(id)) };
         let Some(deployment) = self.get(place).await? else {
             return Ok(Verdict::Failed {
                 reason: format!("{} is not there any more", place.text()),
@@ -139,7 +148,11 @@ impl KubernetesProvider {
             notes.seen = Some(version);
             notes.version = text(&deployment, "/metadata/resourceVersion").map(str::to_owned);
         }
-        match pods::rollout(&deployment, &pods, replicas) {
+        let rollout = pods::rollout(&deployment, &pods, replicas);
+        if let Some(notes) = self.notes().deployments.get_mut(id) {
+            notes.unwatched = matches!(rollout, Rollout::Running(_));
+        }
+        match rollout {
             Rollout::Waiting(message) => self.waiting(id, place, &deployment, &pods, message).await,
             Rollout::Running(names) => {
                 let port = api_port(&deployment);
@@ -237,7 +250,7 @@ impl KubernetesProvider {
                     Verdict::Progressing(message) => progress(message),
                     Verdict::Ready | Verdict::Failed { .. } => return Ok(()),
                 }
-                self.until_changed(id, self.pace.poll).await;
+                self.until_changed(id).await;
             }
         };
         tokio::time::timeout(self.pace.step, wait).await.unwrap_or_else(|_| {
@@ -263,28 +276,40 @@ impl KubernetesProvider {
         }
     }
 
-    /// Returns at the first event of the Deployment or one of its pods since the last look, or after `longest`.
-    pub(crate) async fn until_changed(&self, id: &ResourceId, longest: Duration) {
-        let watched = async {
-            let Some(place) = Place::of(id) else { return Err(()) };
-            let (selector, seen, version) = {
-                let notes = self.notes();
-                let notes = notes.deployments.get(id).ok_or(())?;
-                (notes.selector.clone().ok_or(())?, notes.seen.clone().ok_or(())?, notes.version.clone())
-            };
-            let seconds = u32::try_from(longest.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
-            let params = WatchParams::default().timeout(seconds).disable_bookmarks();
-            let pods = self.first_event(pods_path(&place.namespace), params.clone().labels(&selector), &seen);
-            let Some(version) = version else { return pods.await };
+    /// Returns at the first event of the Deployment or one of its pods since the last look, or after a pause: the longest
+    /// one while a watch stands, the shortest where no watch would tell.
+    pub async fn until_changed(&self, id: &ResourceId) {
+        let watched = self.watched(id);
+        let pause = if watched.is_some() { self.pace.poll_max } else { self.pace.poll };
+        let deadline = tokio::time::Instant::now() + pause;
+        let Some((place, watched)) = Place::of(id).zip(watched) else {
+            return tokio::time::sleep_until(deadline).await;
+        };
+        let seconds = u32::try_from(pause.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+        let params = WatchParams::default().timeout(seconds).disable_bookmarks();
+        let event = async {
+            let of_pods = params.clone().labels(&watched.selector);
+            let pods = self.first_event(pods_path(&place.namespace), of_pods, &watched.pods);
+            let Some(version) = &watched.deployment else { return pods.await };
             let named = params.fields(&format!("metadata.name={}", place.name));
-            let own = self.first_event(place.request().url_path, named, &version);
+            let own = self.first_event(place.request().url_path, named, version);
             select(pin!(pods), pin!(own)).await.factor_first().0
         };
-        let deadline = tokio::time::Instant::now() + longest;
         // A watch that can't be had, or ends without an event, must not turn the wait into a busy loop.
-        if let Ok(Err(())) = tokio::time::timeout_at(deadline, watched).await {
-            tokio::time::sleep_until(deadline).await;
+        if let Ok(Err(())) = tokio::time::timeout_at(deadline, event).await {
+            tokio::time::sleep_until(deadline.min(tokio::time::Instant::now() + self.pace.poll)).await;
         }
+    }
+
+    /// What a watch of a Deployment begins from, if the last look left anything that a watch would tell.
+    fn watched(&self, id: &ResourceId) -> Option<Watched> {
+        let notes = self.notes();
+        let notes = notes.deployments.get(id).filter(|notes| !notes.unwatched)?;
+        Some(Watched {
+            selector: notes.selector.clone()?,
+            pods: notes.seen.clone()?,
+            deployment: notes.version.clone(),
+        })
     }
 
     async fn first_event(&self, path: String, params: WatchParams, since: &str) -> Result<(), ()> {
