@@ -1,5 +1,7 @@
 //! A scripted HTTP server on loopback: a closure answers, every request is kept.
 
+#![expect(clippy::unwrap_used, reason = "support of tests: a broken fixture is to panic")]
+
 pub mod ensemble;
 
 use http_body_util::{BodyExt, Full};
