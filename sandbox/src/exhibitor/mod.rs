@@ -1,12 +1,91 @@
 //! Simulated Exhibitors with their ZooKeepers: one group for each shared configuration directory.
+//!
+//! Modelled on Exhibitor 1.5 as the image `mbabineau/zookeeper-exhibitor` runs it, with ZooKeeper 3.4.6. Each instance
+//! follows the source: it reads the shared file in its own period, looks at its ZooKeeper in another, restarts it when
+//! a restart-significant setting or the list of servers has changed or ZooKeeper is down, and every one to two minutes
+//! may put itself into the list. Nothing is coordinated but by the file and its locks. So formation after one
+//! `config/set` follows from the periods: the lock takes 5.1 s; the instance that was asked looks at its ZooKeeper one
+//! `checkMs` later; any other first has to read the file (30 s after its start, then every 30 s), then looks one
+//! `checkMs` (the new one) later; ZooKeeper needs about 3 s to start and 1 to 2 s to elect. Durations and where they
+//! come from are in `timing`.
+//!
+//! Environment of the container that matters: `ZK_ENSEMBLE_SIZE` (as [`MemberStart::ensemble_size`]), `ZK_DATA_DIR`,
+//! `ZK_LOG_DIR`, `ZK_PASSWORD`; and, beyond that image, `EXHIBITOR_VERSION` (1.5.6 unless set; 1.5.5 reads numbers from
+//! JSON strings only), `EXHIBITOR_CHECK_MS` and `EXHIBITOR_CONFIG_CHECK_MS` (30000 each unless set).
+//!
+//! Not simulated: sessions and watches of clients, ACLs, backup files, snapshots and their clean-up, searching indexed
+//! transaction logs.
+
+mod automanage;
+mod changes;
+mod clock;
+mod config;
+mod data;
+mod health;
+mod member;
+mod quorum;
+mod rest;
+mod rolling;
+mod servers;
+mod supervise;
+mod timing;
+
+pub use data::Znode;
+pub use health::Health;
+pub use member::State;
+pub use servers::{Server, Servers};
 
 use crate::api::{Answer, Context, Request, Time};
 use crate::ids::Ids;
+use changes::{Change, Outcome};
+use config::SharedFile;
+use member::{Member, Process};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// All shared directories, with the members that mount each.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Shares {}
+pub struct Shares {
+    shares: BTreeMap<String, Share>,
+}
+
+/// One shared directory and the members that mount it. The directory outlives its members.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Share {
+    file: Option<SharedFile>,
+    /// Names of the lock files.
+    locks: BTreeSet<String>,
+    changes: Vec<Change>,
+    /// How changes ended, by request, until the request picks it up.
+    outcomes: BTreeMap<String, Outcome>,
+    members: BTreeMap<String, Member>,
+    /// Addresses that swallow requests.
+    black_holes: BTreeSet<String>,
+    /// When a request that waits has to be looked at again.
+    wakeups: BTreeSet<Time>,
+    /// Virtual time the share has been moved on to.
+    clock: Time,
+    /// The worst moment since it was reset.
+    lowest: Option<Health>,
+    /// Sizes the file has declared.
+    sizes: Vec<(Time, usize)>,
+}
+
+impl Share {
+    /// The file's modification time; 0 when there is none.
+    fn version(&self) -> Time {
+        self.file.as_ref().map_or(0, |file| file.modified)
+    }
+
+    fn write_file(&mut self, text: String, modified: Time) {
+        self.file = Some(SharedFile { text, modified });
+    }
+
+    /// Whether another instance's requests to this one are answered.
+    fn reaches(&self, member: &Member) -> bool {
+        member.answers() && !self.black_holes.contains(&member.address)
+    }
+}
 
 /// What a pod tells its Exhibitor at the start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,46 +97,90 @@ pub struct MemberStart {
     /// `ZK_ENSEMBLE_SIZE` of the container, 0 when not set.
     pub ensemble_size: u32,
     /// Other environment variables of the container that matter to the image.
-    pub env: std::collections::BTreeMap<String, String>,
+    pub env: BTreeMap<String, String>,
 }
 
 impl Shares {
-    /// A container with Exhibitor starts.
-    pub fn start(&mut self, _member: MemberStart, _now: Time, _ids: &mut Ids) {}
+    /// A container with Exhibitor starts. A container that was at this address before is gone.
+    pub fn start(&mut self, member: MemberStart, now: Time, ids: &mut Ids) {
+        self.stop(&member.address, now);
+        let share = self.shares.entry(member.share.clone()).or_default();
+        share.advance(now);
+        let address = member.address.clone();
+        share.members.insert(address, Member::new(member, now, ids.number()));
+        share.settle(now);
+    }
 
-    /// The container of this address is gone (killed or its grace period is over); its data with it.
-    pub fn stop(&mut self, _address: &str, _now: Time) {}
+    /// The container of this address is gone (killed or its grace period is over); its data with it. A lock file it
+    /// holds stays.
+    pub fn stop(&mut self, address: &str, now: Time) {
+        let Some(share) = self.share_of_mut(address) else { return };
+        share.advance(now);
+        share.members.remove(address);
+        share.changes.retain(|change| change.address != address);
+        share.settle(now);
+    }
 
     /// Whether our exec probe succeeds in this pod: ZooKeeper answers `srvr` with leader, follower or observer
     /// (standalone only if `accept_standalone`).
     #[must_use]
-    pub fn ready(&self, _address: &str, _accept_standalone: bool) -> bool {
-        false
+    pub fn ready(&self, address: &str, accept_standalone: bool) -> bool {
+        let Some(member) = self.member(address).filter(|member| member.port_answers()) else { return false };
+        // The probe asks port 2181, whatever the configuration says.
+        let serves = match member.process {
+            Process::Standalone => accept_standalone,
+            Process::Leading | Process::Following { .. } => true,
+            Process::Stopped { .. } | Process::Booting { .. } | Process::Looking { .. } => false,
+        };
+        serves && member.zoo.client_port == 2181
     }
 
     /// Whether Exhibitor's port answers.
     #[must_use]
-    pub fn answers(&self, _address: &str, _now: Time) -> bool {
-        false
+    pub fn answers(&self, address: &str, now: Time) -> bool {
+        self.member(address)
+            .is_some_and(|member| !member.exited && (member.booted || member.answers_at <= now))
+    }
+
+    /// Whether Exhibitor has ended by itself (`ui/shutdown`), and the container with it.
+    #[must_use]
+    pub fn exited(&self, address: &str) -> bool {
+        self.member(address).is_some_and(|member| member.exited)
     }
 
     /// A request to the Exhibitor at this address; its `path` begins with `/exhibitor/v1/…` or is `/`.
     /// `None` when nothing listens there.
-    pub fn handle(
-        &mut self,
-        _address: &str,
-        _request: &Request,
-        _context: &mut Context<'_>,
-    ) -> Option<Answer> {
-        None
+    pub fn handle(&mut self, address: &str, request: &Request, context: &mut Context<'_>) -> Option<Answer> {
+        let share = self.share_of_mut(address)?;
+        share.advance(context.now);
+        share.members.get(address).filter(|member| member.answers())?;
+        let answer = share.respond(address, request, context);
+        share.settle(context.now);
+        Some(answer)
     }
 
     /// When something happens next by itself.
     #[must_use]
     pub fn next_event(&self) -> Option<Time> {
-        None
+        self.shares.values().filter_map(Share::next_event).min()
     }
 
     /// Carries out what is due.
-    pub fn advance(&mut self, _now: Time, _ids: &mut Ids) {}
+    pub fn advance(&mut self, now: Time, _ids: &mut Ids) {
+        for share in self.shares.values_mut() {
+            share.advance(now);
+        }
+    }
+
+    fn share_of(&self, address: &str) -> Option<&Share> {
+        self.shares.values().find(|share| share.members.contains_key(address))
+    }
+
+    fn share_of_mut(&mut self, address: &str) -> Option<&mut Share> {
+        self.shares.values_mut().find(|share| share.members.contains_key(address))
+    }
+
+    fn member(&self, address: &str) -> Option<&Member> {
+        self.share_of(address)?.members.get(address)
+    }
 }

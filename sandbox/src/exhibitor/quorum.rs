@@ -1,0 +1,271 @@
+//! Who leads, who follows: ZooKeeper's elections over the members of one share.
+//!
+//! Simplified from 3.4: votes are not exchanged one by one. A server takes part once its own election time is over, the
+//! candidate is the best (epoch, last logged transaction, id) that a majority can agree on, each by its own list of
+//! voters. Kept from 3.4: each process goes by the list it was started with; a newcomer that the others do not
+//! know may follow them, if it has the higher id (the higher id makes the connection, so it must know the lower one);
+//! a server alone in its list runs stand-alone.
+
+use super::data::{Operation, Transaction};
+use super::member::{Member, Process, Zoo};
+use super::{Share, timing};
+use crate::api::Time;
+use std::cmp::Reverse;
+
+impl Member {
+    /// Whether its peers hear of it.
+    fn heard(&self, now: Time) -> bool {
+        self.hung.is_none_or(|since| now < since + timing::HUNG_PEER_MS)
+    }
+
+    fn candidate_rank(&self) -> (u64, u64, i64) {
+        let logged = self.data.log.back().map_or(0, |transaction| transaction.zxid);
+        (self.data.epoch, logged, self.zoo.id.unwrap_or(0))
+    }
+
+    fn looks(&self, now: Time, joining: bool) -> bool {
+        match self.process {
+            Process::Looking { join_at, elect_at } => now >= if joining { join_at } else { elect_at },
+            Process::Stopped { .. }
+            | Process::Booting { .. }
+            | Process::Standalone
+            | Process::Leading
+            | Process::Following { .. } => false,
+        }
+    }
+
+    /// Begins to look for a leader.
+    pub(super) fn look(&mut self, now: Time, voter_unreachable: bool) {
+        let (join, elect) = if voter_unreachable {
+            (timing::UNREACHABLE_VOTER_JOIN_MS, timing::UNREACHABLE_VOTER_ELECTION_MS)
+        } else {
+            (0, 0)
+        };
+        let base = now + timing::ELECTION_MS + self.jitter.below(timing::ELECTION_JITTER_MS);
+        self.process = Process::Looking { join_at: base + join, elect_at: base + elect };
+    }
+}
+
+impl Zoo {
+    fn knows(&self, other: &Member) -> bool {
+        self.peer_ports == other.zoo.peer_ports
+            && self
+                .servers
+                .0
+                .iter()
+                .any(|server| Some(server.id) == other.zoo.id && server.host == other.address)
+    }
+
+    fn has_voter(&self, id: Option<i64>) -> bool {
+        self.servers.voters().any(|server| Some(server.id) == id)
+    }
+
+    fn is_majority(&self, count: usize) -> bool {
+        count * 2 > self.servers.voters().count()
+    }
+}
+
+/// Whether two servers can talk about elections: the higher id connects, so it has to know the lower.
+fn connected(one: &Member, other: &Member) -> bool {
+    match one.zoo.id.cmp(&other.zoo.id) {
+        std::cmp::Ordering::Less => other.zoo.knows(one),
+        std::cmp::Ordering::Greater => one.zoo.knows(other),
+        std::cmp::Ordering::Equal => false,
+    }
+}
+
+fn can_follow(follower: &Member, leader: &Member) -> bool {
+    follower.zoo.knows(leader) && connected(follower, leader)
+}
+
+impl Share {
+    /// Settles who leads and who follows at this time.
+    pub(super) fn settle_quorum(&mut self, now: Time) {
+        while self.drop_lost(now) || self.join_one(now) || self.elect_one(now) {}
+    }
+
+    /// Whether a voter of this server's list has no host at its address.
+    pub(super) fn voter_unreachable(&self, zoo: &Zoo) -> bool {
+        zoo.servers.voters().any(|server| !self.members.contains_key(&server.host))
+    }
+
+    /// Members that follow this leader and are heard, as voters.
+    fn voting_followers(&self, leader: &str, now: Time) -> usize {
+        let follows = |member: &&Member| match &member.process {
+            Process::Following { leader: followed } => followed == leader && !member.zoo.observer,
+            Process::Stopped { .. }
+            | Process::Booting { .. }
+            | Process::Looking { .. }
+            | Process::Standalone
+            | Process::Leading => false,
+        };
+        self.members.values().filter(follows).filter(|member| member.heard(now)).count()
+    }
+
+    /// Leaders without a majority and followers without a leader look again.
+    fn drop_lost(&mut self, now: Time) -> bool {
+        let lost: Vec<String> = self
+            .members
+            .values()
+            .filter(|member| self.is_lost(member, now))
+            .map(|m| m.address.clone())
+            .collect();
+        for address in &lost {
+            self.look_again(address, now);
+        }
+        !lost.is_empty()
+    }
+
+    fn is_lost(&self, member: &Member, now: Time) -> bool {
+        match &member.process {
+            Process::Leading => {
+                !member.heard(now) || !member.zoo.is_majority(self.voting_followers(&member.address, now) + 1)
+            }
+            Process::Following { leader } => {
+                let leads = |leader: &Member| leader.process == Process::Leading && leader.heard(now);
+                !member.heard(now) || !self.members.get(leader).is_some_and(leads)
+            }
+            Process::Stopped { .. }
+            | Process::Booting { .. }
+            | Process::Looking { .. }
+            | Process::Standalone => false,
+        }
+    }
+
+    /// The member begins to look for a leader.
+    pub(super) fn look_again(&mut self, address: &str, now: Time) {
+        let unreachable = self.members.get(address).is_some_and(|member| self.voter_unreachable(&member.zoo));
+        if let Some(member) = self.members.get_mut(address) {
+            member.look(now, unreachable);
+        }
+    }
+
+    /// One member that looks finds a leader that is there.
+    fn join_one(&mut self, now: Time) -> bool {
+        let found =
+            self.members.values().filter(|member| member.looks(now, true) && member.heard(now)).find_map(
+                |member| {
+                    let leader = self.members.values().find(|leader| self.may_join(member, leader, now))?;
+                    Some((member.address.clone(), leader.address.clone()))
+                },
+            );
+        let Some((follower, leader)) = found else { return false };
+        self.follow(&follower, &leader);
+        true
+    }
+
+    /// A server joins when a majority of its own voters say that this is the leader.
+    fn may_join(&self, member: &Member, leader: &Member, now: Time) -> bool {
+        if leader.process != Process::Leading || !leader.heard(now) || !can_follow(member, leader) {
+            return false;
+        }
+        let says = |peer: &&Member| {
+            let agrees = peer.address == leader.address
+                || peer.process == (Process::Following { leader: leader.address.clone() });
+            agrees && peer.heard(now) && member.zoo.has_voter(peer.zoo.id) && connected(member, peer)
+        };
+        member.zoo.is_majority(self.members.values().filter(says).count())
+    }
+
+    /// One election that can be decided is decided.
+    fn elect_one(&mut self, now: Time) -> bool {
+        let mut looking: Vec<&Member> =
+            self.members.values().filter(|member| member.looks(now, false) && member.heard(now)).collect();
+        looking.sort_by_key(|member| Reverse(member.candidate_rank()));
+        let elected = looking
+            .iter()
+            .find_map(|candidate| Some((candidate.address.clone(), electors(candidate, &looking)?)));
+        let Some((leader, followers)) = elected else { return false };
+        self.lead(&leader, &followers);
+        for follower in followers {
+            self.follow(&follower, &leader);
+        }
+        true
+    }
+
+    fn lead(&mut self, leader: &str, followers: &[String]) {
+        let epochs = followers
+            .iter()
+            .chain([&leader.to_owned()])
+            .filter_map(|address| self.members.get(address))
+            .map(|m| m.data.epoch)
+            .collect::<Vec<_>>();
+        let epoch = epochs.into_iter().max().unwrap_or(0) + 1;
+        if let Some(member) = self.members.get_mut(leader) {
+            member.process = Process::Leading;
+            member.data.epoch = epoch;
+            member.data.zxid = epoch << 32;
+        }
+    }
+
+    fn follow(&mut self, follower: &str, leader: &str) {
+        let Some(data) = self.members.get(leader).map(|member| member.data.clone()) else { return };
+        if let Some(member) = self.members.get_mut(follower) {
+            member.data.synchronise(&data);
+            member.process = Process::Following { leader: leader.to_owned() };
+        }
+    }
+
+    /// Commits an operation asked of this member.
+    ///
+    /// # Errors
+    /// ZooKeeper's message: no connection, or the tree does not allow it.
+    pub(super) fn commit(&mut self, address: &str, operation: Operation, now: Time) -> Result<u64, String> {
+        let path = match &operation {
+            Operation::Create { path, .. } | Operation::SetData { path, .. } | Operation::Delete { path } => {
+                path.clone()
+            }
+        };
+        let group =
+            self.group(address).ok_or_else(|| format!("KeeperErrorCode = ConnectionLoss for {path}"))?;
+        let leader = group.first().and_then(|leader| self.members.get(leader));
+        let zxid = leader.map_or(0, |member| member.data.zxid) + 1;
+        let transaction = Transaction { zxid, time: now, operation };
+        for member in group {
+            if let Some(member) = self.members.get_mut(&member) {
+                member.data.apply(&transaction);
+            }
+        }
+        Ok(zxid)
+    }
+
+    /// The servers that share this member's transactions, leader first; `None` when it serves nobody.
+    pub(super) fn group(&self, address: &str) -> Option<Vec<String>> {
+        let member = self.members.get(address).filter(|member| member.port_answers())?;
+        let leader = match &member.process {
+            Process::Standalone => return Some(vec![address.to_owned()]),
+            Process::Leading => address.to_owned(),
+            Process::Following { leader } => leader.clone(),
+            Process::Stopped { .. } | Process::Booting { .. } | Process::Looking { .. } => return None,
+        };
+        let follows = Process::Following { leader: leader.clone() };
+        let followers =
+            self.members.values().filter(|member| member.process == follows).map(|m| m.address.clone());
+        Some(std::iter::once(leader).chain(followers).collect())
+    }
+}
+
+/// Who elects this candidate, itself left out; `None` when it does not get a quorum.
+fn electors(candidate: &Member, looking: &[&Member]) -> Option<Vec<String>> {
+    if !candidate.zoo.has_voter(candidate.zoo.id) {
+        return None;
+    }
+    let mut with: Vec<&Member> =
+        looking.iter().copied().filter(|member| can_follow(member, candidate)).collect();
+    loop {
+        let hears = |member: &Member, voters: &[&Member]| {
+            let peers =
+                voters.iter().filter(|peer| member.zoo.has_voter(peer.zoo.id) && connected(member, peer));
+            let own = usize::from(member.zoo.has_voter(member.zoo.id));
+            peers.count() + own + usize::from(member.zoo.has_voter(candidate.zoo.id))
+        };
+        let kept: Vec<&Member> =
+            with.iter().copied().filter(|member| member.zoo.is_majority(hears(member, &with))).collect();
+        if kept.len() == with.len() {
+            break;
+        }
+        with = kept;
+    }
+    let votes = with.iter().filter(|member| candidate.zoo.has_voter(member.zoo.id)).count() + 1;
+    candidate.zoo.is_majority(votes).then(|| with.iter().map(|member| member.address.clone()).collect())
+}
