@@ -5,7 +5,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use zkprov_plans::document::{ENSEMBLE_LABEL, GENERATION_METADATA, KUBE_ENSEMBLE_LABEL, OWNER_MARK};
 use zkprov_plans::spec::{
-    Cluster, Exhibitor, FileServer, Filestore, ManagedCluster, Protection, SingleNode, ValidSpec,
+    Exhibitor, FileServer, Filestore, ManagedCluster, Protection, SingleNode, ValidSpec,
 };
 
 /// The variables of every template.
@@ -79,8 +79,6 @@ struct Gke<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Kube<'a> {
-    /// Whether the cluster is a GKE cluster.
-    gke: bool,
     config_map: String,
     internal_service: String,
     admission_policy: String,
@@ -204,7 +202,6 @@ impl<'a> Kube<'a> {
         let mut member_labels = labels.clone();
         member_labels.insert("applyset.kubernetes.io/part-of", naming::apply_set(spec));
         Self {
-            gke: !matches!(spec.cluster, Cluster::Kubeconfig { .. }),
             config_map: naming::config_map(spec),
             internal_service: naming::internal_service(spec),
             admission_policy: naming::admission_policy(spec),

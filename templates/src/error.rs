@@ -72,11 +72,10 @@ impl RenderError {
             }
             cause = std::error::Error::source(this).and_then(|source| source.downcast_ref());
         }
-        let fix = match error.kind() {
-            minijinja::ErrorKind::UndefinedError => {
-                "use a name that the built-in template uses: undefined ones are never left blank"
-            }
-            _ => "correct the template",
+        let fix = if error.kind() == minijinja::ErrorKind::UndefinedError {
+            "use a name that the built-in template uses: undefined ones are never left blank"
+        } else {
+            "correct the template"
         };
         Self {
             template: place.0,

@@ -94,7 +94,9 @@ fn json(out: &mut String, value: &Value) -> Result<(), Error> {
         }
         // Not `null`: to an API that takes patches, it deletes.
         ValueKind::None => return Err(refuse("the value is none: guard it with {% if %}")),
-        kind => return Err(refuse(format!("a value of kind {kind} has no literal in JSON or YAML"))),
+        kind @ (ValueKind::Undefined | ValueKind::Bytes | ValueKind::Plain | ValueKind::Invalid | _) => {
+            return Err(refuse(format!("a value of kind {kind} has no literal in JSON or YAML")));
+        }
     }
     Ok(())
 }
@@ -123,18 +125,20 @@ fn json_string(out: &mut String, text: &str) {
 }
 
 fn shell(value: &Value) -> Result<String, Error> {
-    match value.kind() {
-        ValueKind::Bool => Ok(boolean(value).to_owned()),
-        ValueKind::Number => Ok(value.to_string()),
-        ValueKind::String => {
-            let text = value.as_str().unwrap_or_default();
-            if text.contains('\0') {
-                return Err(refuse("a shell word cannot hold a NUL character"));
-            }
-            Ok(format!("'{}'", text.replace('\'', r"'\''")))
-        }
-        kind => Err(refuse(format!("a value of kind {kind} is not one shell word: join it first"))),
+    let kind = value.kind();
+    if kind == ValueKind::Bool {
+        return Ok(boolean(value).to_owned());
     }
+    if kind == ValueKind::Number {
+        return Ok(value.to_string());
+    }
+    let Some(text) = value.as_str() else {
+        return Err(refuse(format!("a value of kind {kind} is not one shell word: join it first")));
+    };
+    if text.contains('\0') {
+        return Err(refuse("a shell word cannot hold a NUL character"));
+    }
+    Ok(format!("'{}'", text.replace('\'', r"'\''")))
 }
 
 #[cfg(test)]

@@ -139,13 +139,13 @@ fn environment() -> Environment<'static> {
 
 /// Puts a value out as a literal of the template's language. There is no way around it: `safe` changes nothing here.
 fn format_value(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {
-    let language = match state.auto_escape() {
-        AutoEscape::Custom(name) => Language::named(name),
-        _ => None,
-    };
-    let language =
-        language.ok_or_else(|| Error::new(ErrorKind::BadEscape, "quoting cannot be turned off here"))?;
+    let AutoEscape::Custom(name) = state.auto_escape() else { return Err(quoting_off()) };
+    let language = Language::named(name).ok_or_else(quoting_off)?;
     out.write_str(&language.quote(value)?).map_err(Error::from)
+}
+
+fn quoting_off() -> Error {
+    Error::new(ErrorKind::BadEscape, "quoting cannot be turned off or changed: remove the autoescape block")
 }
 
 fn language(template: &str) -> Result<Language, RenderError> {

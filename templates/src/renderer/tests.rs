@@ -280,6 +280,12 @@ fn wrong_templates_are_refused_with_their_place() {
         ("cluster.json.j2", "{\n  \"version\": {{ cluster.version }}\n}", Place::Template(2), "none"),
         ("cluster.json.j2", "{\n{% if cluster %}\n", Place::Template(2), "syntax"),
         ("cluster.json.j2", "{\n  \"name\": \"{{ cluster.name }}\"\n}", Place::Template(2), "whole value"),
+        (
+            "cluster.json.j2",
+            "{% autoescape false %}\n{\"name\": {{ cluster.name }}\n}{% endautoescape %}",
+            Place::Template(2),
+            "quoting",
+        ),
         ("startup-script.sh.j2", "#!/bin/sh\necho {{ vm.path }}\n", Place::Template(2), "assignment"),
     ];
     for (template, text, place, reason) in cases {

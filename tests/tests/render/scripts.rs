@@ -1,0 +1,131 @@
+//! The shell in the documents: the file server's start-up script and the pods' probes.
+
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::{Command, Output, Stdio};
+use zkprov_plans::document::Desired;
+
+fn text(desired: &Desired, template: &str, pointer: &str) -> Option<String> {
+    let document = desired.documents.iter().find(|document| document.template == template)?;
+    document.body.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
+}
+
+const CONTAINER: &str = "/spec/template/spec/containers/0";
+
+fn probe(desired: &Desired) -> String {
+    text(desired, "deployment.yaml.j2", &format!("{CONTAINER}/readinessProbe/exec/command/2")).unwrap()
+}
+
+fn stop(desired: &Desired) -> String {
+    text(desired, "deployment.yaml.j2", &format!("{CONTAINER}/lifecycle/preStop/exec/command/2")).unwrap()
+}
+
+/// Every shell text of every example, with a name for messages.
+fn scripts() -> Vec<(String, String)> {
+    let mut scripts = vec![];
+    for (name, sets) in crate::every_set() {
+        for desired in &sets {
+            let startup = (0..5).find_map(|index| {
+                let key = text(desired, "instance.json.j2", &format!("/metadata/items/{index}/key"))?;
+                let value = text(desired, "instance.json.j2", &format!("/metadata/items/{index}/value"))?;
+                (key == "startup-script").then_some(value)
+            });
+            scripts.extend(startup.map(|script| (format!("{name}: start-up script"), script)));
+            for (what, script) in [("readiness", probe(desired)), ("stop", stop(desired))] {
+                scripts.push((format!("{name}: {what}"), format!("#!/bin/bash\n{script}")));
+            }
+        }
+    }
+    scripts
+}
+
+fn run(program: &str, args: &[&str], input: &str) -> std::io::Result<Output> {
+    let mut command = Command::new(program);
+    let mut child =
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    child.stdin.take().unwrap().write_all(input.as_bytes())?;
+    child.wait_with_output()
+}
+
+#[test]
+fn bash_parses_every_script() {
+    for (name, script) in scripts() {
+        let output = run("bash", &["-n"], &script).unwrap();
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+/// Where shellcheck is not installed nothing is checked, unless `CI` is set: there it has to be.
+#[test]
+fn shellcheck_finds_nothing() {
+    if Command::new("shellcheck").arg("--version").output().is_err() {
+        assert!(std::env::var_os("CI").is_none(), "shellcheck is not installed");
+        eprintln!("skipped: shellcheck is not installed");
+        return;
+    }
+    for (name, script) in scripts() {
+        let output = run("shellcheck", &["--shell=bash", "-"], &script).unwrap();
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+/// Runs the readiness probe against a ZooKeeper that gives this answer to `srvr`, in a pod that sees this size and
+/// this shared configuration.
+fn ready(answer: Option<&str>, size: &str, properties: &str) -> bool {
+    let (_, sets) = crate::every_set().pop().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("size"), size).unwrap();
+    std::fs::write(folder.path().join("exhibitor.properties"), properties).unwrap();
+    let here = folder.path().to_str().unwrap();
+    let script = probe(&sets[0]);
+    for path in ["/etc/ensemble", "/opt/zookeeper/local_configs"] {
+        assert!(script.contains(path), "the probe no longer reads {path}");
+    }
+    let script = script.replace("/etc/ensemble", here).replace("/opt/zookeeper/local_configs", here);
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let answer = answer.map(str::to_owned);
+    let server = std::thread::spawn(move || {
+        // Without an answer the listener goes at once, and the port is closed.
+        let Some(answer) = answer else { return };
+        let (mut client, _) = listener.accept().unwrap();
+        let mut word = [0; 4];
+        client.read_exact(&mut word).unwrap();
+        assert_eq!(&word, b"srvr");
+        client.write_all(answer.as_bytes()).unwrap();
+    });
+    let output = Command::new("bash")
+        .args(["-c", &script, "readiness", &port])
+        .env("HOSTNAME", "198.18.0.11")
+        .output()
+        .unwrap();
+    server.join().unwrap();
+    output.status.success()
+}
+
+#[test]
+fn only_a_member_of_the_ensemble_is_ready() {
+    let srvr = |mode: &str| {
+        format!("Zookeeper version: 3.4.6\nLatency min/avg/max: 0/0/0\nMode: {mode}\nNode count: 4\n")
+    };
+    let ours =
+        "com.netflix.exhibitor-rolling.servers-spec=\ncom.netflix.exhibitor.servers-spec=1\\:198.18.0.11\n";
+    let forming = "com.netflix.exhibitor.servers-spec=\n";
+    let three = "com.netflix.exhibitor.servers-spec=1\\:198.18.0.11,2\\:198.18.0.12,3\\:198.18.0.13\n";
+    let another = "com.netflix.exhibitor.servers-spec=2\\:198.18.0.12\n";
+    let longer = "com.netflix.exhibitor.servers-spec=1\\:198.18.0.110\n";
+    for mode in ["leader", "follower", "observer"] {
+        assert!(ready(Some(&srvr(mode)), "3", three), "{mode}");
+    }
+    assert!(ready(Some(&srvr("standalone")), "1", ours));
+    // Not joined yet, or the size has grown and nothing has formed; left behind after shrinking to one.
+    assert!(!ready(Some(&srvr("standalone")), "3", ours));
+    for properties in [forming, three, another, longer, ""] {
+        assert!(!ready(Some(&srvr("standalone")), "1", properties), "{properties}");
+    }
+    assert!(!ready(Some("This ZooKeeper instance is not currently serving requests\n"), "3", three));
+    assert!(!ready(Some(""), "3", three));
+    assert!(!ready(None, "3", three));
+}
