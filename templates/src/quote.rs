@@ -38,7 +38,8 @@ impl Language {
     /// The value as a literal of this language.
     pub(crate) fn quote(self, value: &Value) -> Result<String, Error> {
         match self {
-            // Every JSON value is a YAML value; one quoting serves both.
+            Self::Yaml if value.as_str().is_some_and(is_plain) => Ok(value.to_string()),
+            // Every JSON value is a YAML value.
             Self::Json | Self::Yaml => {
                 let mut out = String::new();
                 json(&mut out, value)?;
@@ -51,6 +52,15 @@ impl Language {
 
 fn refuse(why: impl Into<String>) -> Error {
     Error::new(ErrorKind::BadSerialization, why.into())
+}
+
+/// Whether YAML of every version reads the text as itself without quotes: a letter, then letters, digits and what joins
+/// names, and none of the words that some reader takes for a boolean or for nothing.
+fn is_plain(text: &str) -> bool {
+    const WORDS: [&str; 9] = ["true", "false", "yes", "no", "on", "off", "y", "n", "null"];
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'))
+        && !WORDS.contains(&text.to_ascii_lowercase().as_str())
 }
 
 /// The engine itself writes `True`.
@@ -172,14 +182,47 @@ mod tests {
         "\u{1f980} ünï",
     ];
 
+    fn survives(text: &str) {
+        let quoted = Language::Json.quote(&Value::from(text)).unwrap();
+        assert_eq!(serde_json::from_str::<String>(&quoted).unwrap(), text);
+        let quoted = Language::Yaml.quote(&Value::from(text)).unwrap();
+        let yaml = format!("key: {quoted}\n{quoted}: value\nlist: [{quoted}, {{a: {quoted}}}]\n");
+        let read: serde_json::Value = serde_saphyr::from_str(&yaml).unwrap();
+        let mut expected = json!({"key": text, "list": [text, {"a": text}]});
+        expected[text] = json!("value");
+        assert_eq!(read, expected, "{yaml}");
+    }
+
     #[test]
-    fn every_string_survives_json_and_yaml() {
-        for text in HOSTILE {
-            let quoted = Language::Yaml.quote(&Value::from(text)).unwrap();
-            assert_eq!(serde_json::from_str::<String>(&quoted).unwrap(), text);
-            let yaml = format!("key: {quoted}\n{quoted}: value\n");
-            let read: serde_json::Value = serde_saphyr::from_str(&yaml).unwrap();
-            assert_eq!(read, json!({"key": text, text: "value"}), "{yaml}");
+    fn hostile_strings_survive_json_and_yaml() {
+        HOSTILE.into_iter().for_each(survives);
+    }
+
+    /// YAML 1.1 readers, of which Kubernetes' is one, take these for something else where they stand bare.
+    #[test]
+    fn only_names_go_without_quotes() {
+        for bare in ["exhibitor", "zkprov.dev/ensemble", "pd-ssd", "a_b.c-d/e", "IfNotPresent", "yesterday"] {
+            assert_eq!(Language::Yaml.quote(&Value::from(bare)).unwrap(), bare);
+        }
+        for word in [
+            "Yes", "NO", "y", "N", "on", "Off", "true", "Null", "1.33", "0o17", "1e3", ".inf", "-a", "a:b",
+            "a b",
+        ] {
+            assert_eq!(Language::Yaml.quote(&Value::from(word)).unwrap(), format!("\"{word}\""));
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_string_survives_json_and_yaml(text in proptest::prelude::any::<String>()) {
+            proptest::prop_assume!(!["key", "list"].contains(&text.as_str()));
+            survives(&text);
+        }
+
+        #[test]
+        fn any_name_survives_json_and_yaml(text in "[a-zA-Z0-9._/~+-]{0,6}") {
+            proptest::prop_assume!(!["key", "list"].contains(&text.as_str()));
+            survives(&text);
         }
     }
 

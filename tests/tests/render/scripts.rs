@@ -129,3 +129,54 @@ fn only_a_member_of_the_ensemble_is_ready() {
     assert!(!ready(Some(""), "3", three));
     assert!(!ready(None, "3", three));
 }
+
+/// Answers like Exhibitor, one request a connection, until it is told to shut down; gives back the paths asked for.
+fn exhibitor(listener: &TcpListener, mut stop_zookeeper: impl FnMut()) -> Vec<String> {
+    let mut paths = vec![];
+    loop {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut request = vec![];
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            client.read_exact(&mut byte).unwrap();
+            request.extend(byte);
+        }
+        let request = String::from_utf8(request).unwrap();
+        let path = request.strip_prefix("GET ").unwrap().split(' ').next().unwrap().to_owned();
+        client.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+        let done = path.ends_with("ui/shutdown");
+        if path.ends_with("cluster/stop") {
+            stop_zookeeper();
+        }
+        paths.push(path);
+        if done {
+            return paths;
+        }
+    }
+}
+
+#[test]
+fn a_member_stops_zookeeper_before_exhibitor() {
+    let (_, sets) = crate::every_set().pop().unwrap();
+    let (zookeeper, api) =
+        (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let ports = [&zookeeper, &api].map(|listener| listener.local_addr().unwrap().port().to_string());
+    let mut zookeeper = Some(zookeeper);
+    let server = std::thread::spawn(move || exhibitor(&api, || drop(zookeeper.take())));
+    let output =
+        Command::new("bash").args(["-c", &stop(&sets[0]), "stop", &ports[0], &ports[1]]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let expected = ["cluster/set/restarts/false", "cluster/stop", "ui/shutdown"];
+    assert_eq!(server.join().unwrap(), expected.map(|path| format!("/exhibitor/v1/{path}")));
+}
+
+/// Exhibitor is gone already: nothing to stop, and no error that would show as a failed hook.
+#[test]
+fn stopping_without_exhibitor_is_quiet() {
+    let (_, sets) = crate::every_set().pop().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    drop(listener);
+    let output = Command::new("bash").args(["-c", &stop(&sets[0]), "stop", &port, &port]).output().unwrap();
+    assert!(output.status.success());
+}
