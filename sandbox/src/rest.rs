@@ -40,6 +40,8 @@ pub enum Code {
     InvalidArgument,
     /// 400: wrong in the present state.
     FailedPrecondition,
+    /// 403
+    PermissionDenied,
     /// 404
     NotFound,
     /// 409: there is one of this name.
@@ -54,6 +56,7 @@ impl Code {
     const fn http(self) -> u16 {
         match self {
             Self::InvalidArgument | Self::FailedPrecondition => 400,
+            Self::PermissionDenied => 403,
             Self::NotFound => 404,
             Self::AlreadyExists | Self::Aborted => 409,
             Self::Unimplemented => 501,
@@ -64,6 +67,7 @@ impl Code {
         match self {
             Self::InvalidArgument => "INVALID_ARGUMENT",
             Self::FailedPrecondition => "FAILED_PRECONDITION",
+            Self::PermissionDenied => "PERMISSION_DENIED",
             Self::NotFound => "NOT_FOUND",
             Self::AlreadyExists => "ALREADY_EXISTS",
             Self::Aborted => "ABORTED",
@@ -75,6 +79,7 @@ impl Code {
         match self {
             Self::InvalidArgument => "badRequest",
             Self::FailedPrecondition => "failedPrecondition",
+            Self::PermissionDenied => "forbidden",
             Self::NotFound => "notFound",
             Self::AlreadyExists => "alreadyExists",
             Self::Aborted => "aborted",

@@ -46,7 +46,7 @@ pub(super) fn monitoring_none() -> Value {
 
 /// Completes the fields of a cluster that do not depend on where it is.
 pub(super) fn cluster(spec: &mut Map<String, Value>) {
-    mirror_authorized_networks(spec);
+    endpoint_access(spec);
     services(spec);
     autoscaling(spec);
     fill(
@@ -108,8 +108,13 @@ pub(super) fn cluster(spec: &mut Map<String, Value>) {
     );
 }
 
-/// `masterAuthorizedNetworksConfig` and its newer twin say the same.
-fn mirror_authorized_networks(spec: &mut Map<String, Value>) {
+/// `masterAuthorizedNetworksConfig` and its newer twin say the same; `globalAccess` is given back only when it is on.
+fn endpoint_access(spec: &mut Map<String, Value>) {
+    let endpoints =
+        spec.get_mut("controlPlaneEndpointsConfig").and_then(|config| config.get_mut("ipEndpointsConfig"));
+    if let Some(Value::Object(endpoints)) = endpoints {
+        endpoints.retain(|name, value| name != "globalAccess" || value == true);
+    }
     const TWIN: &str = "/ipEndpointsConfig/authorizedNetworksConfig";
     let older = spec.get("masterAuthorizedNetworksConfig").cloned();
     let newer = spec.get("controlPlaneEndpointsConfig").and_then(|config| config.pointer(TWIN)).cloned();
@@ -172,8 +177,11 @@ fn autoscaling(spec: &mut Map<String, Value>) {
     } else {
         json!({ "oauthScopes": SCOPES })
     };
-    let mut pool_defaults =
-        json!({ "management": { "autoRepair": true, "autoUpgrade": true }, "serviceAccount": "default" });
+    let mut pool_defaults = json!({
+        "imageType": "COS_CONTAINERD",
+        "management": { "autoRepair": true, "autoUpgrade": true },
+        "serviceAccount": "default",
+    });
     if let Value::Object(pool_defaults) = &mut pool_defaults {
         fill(pool_defaults, defaults);
     }
