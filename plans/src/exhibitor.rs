@@ -350,3 +350,8 @@ pub fn parse_result(answer: &Value) -> Result<(), String> {
         None => Err("the answer has no `succeeded`".to_owned()),
     }
 }
+
+#[cfg(test)]
+pub(crate) mod recorded;
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ pub mod document;
 pub mod event;
 pub mod exhibitor;
 pub mod managed_fields;
+pub mod members;
 pub mod observed;
 pub mod plan;
 pub mod pods;

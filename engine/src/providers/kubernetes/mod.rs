@@ -7,6 +7,8 @@ mod objects;
 mod ready;
 
 pub use access::{KubeAccess, TokenSource, static_token};
+pub(crate) use objects::text;
+pub(crate) use ready::{api_port, pods_path, selector};
 
 use crate::connection::Pace;
 use crate::error::{ProviderError, ProviderErrorKind};

@@ -61,23 +61,23 @@ impl Notes {
 }
 
 /// The label selector of a Deployment's pods; its templates use equality alone.
-fn selector(deployment: &Value) -> Option<String> {
+pub(crate) fn selector(deployment: &Value) -> Option<String> {
     let labels = deployment.pointer("/spec/selector/matchLabels")?.as_object()?;
     let terms: Vec<String> =
         labels.iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?))).collect();
     (!terms.is_empty()).then(|| terms.join(","))
 }
 
-/// The port of a Deployment's container that is called `api`.
-fn api_port(deployment: &Value) -> u64 {
-    let containers = deployment.pointer("/spec/template/spec/containers").and_then(Value::as_array);
+/// The port that is called `api` among the containers at a JSON pointer: Exhibitor's REST port.
+pub(crate) fn api_port(document: &Value, containers: &str) -> u64 {
+    let containers = document.pointer(containers).and_then(Value::as_array);
     let mut ports =
         containers.into_iter().flatten().filter_map(|container| container.get("ports")?.as_array());
     let named = ports.find_map(|ports| ports.iter().find(|port| text(port, "/name") == Some("api")));
     named.and_then(|port| port.get("containerPort")?.as_u64()).unwrap_or(API_PORT)
 }
 
-fn pods_path(namespace: &str) -> String {
+pub(crate) fn pods_path(namespace: &str) -> String {
     format!("/api/v1/namespaces/{namespace}/pods")
 }
 
@@ -155,7 +155,7 @@ impl KubernetesProvider {
         match rollout {
             Rollout::Waiting(message) => self.waiting(id, place, &deployment, &pods, message).await,
             Rollout::Running(names) => {
-                let port = api_port(&deployment);
+                let port = api_port(&deployment, "/spec/template/spec/containers");
                 let asked =
                     join_all(names.iter().map(|name| self.exhibitor_answers(place, name, port))).await;
                 let answering = asked.into_iter().filter(|answers| *answers).count();

@@ -1,0 +1,220 @@
+//! Setting the shared configuration: always the whole document, read back and compared.
+
+use super::read::{Sight, proxied};
+use super::{EnsembleProvider, namespace};
+use crate::error::{ProviderError, ProviderErrorKind};
+use crate::provider::Progress;
+use crate::providers::kubernetes::api::WRITE;
+use crate::providers::kubernetes::{pods_path, text};
+use http::Request;
+use http::header::CONTENT_TYPE;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+use std::time::Duration;
+use zkprov_plans::document::FIELD_MANAGER;
+use zkprov_plans::exhibitor::{self, ExhibitorError};
+use zkprov_plans::observed::{EnsembleState, Server};
+use zkprov_plans::plan::{Change, EnsembleTarget};
+use zkprov_plans::quorum;
+use zkprov_plans::resource::ResourceId;
+
+/// Which pods a Deployment removes first: the lowest cost.
+const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+/// The cost of a pod that leaves the ensemble; others have 0.
+const LEAVING: &str = "-100";
+/// Deadline of a write: Exhibitor holds its lock for 5 s at least, and tries for it for 10 s.
+const SET: Duration = Duration::from_secs(20);
+/// Looks at the configuration before it counts as not taken.
+const READ_BACKS: u32 = 5;
+
+impl EnsembleProvider {
+    /// Brings the shared configuration to `target` with the settings of the change's body. Nothing is written when it says
+    /// that already: a repetition is harmless.
+    pub(super) async fn set(
+        &self,
+        change: &Change,
+        target: &EnsembleTarget,
+        progress: Progress<'_>,
+    ) -> Result<(), ProviderError> {
+        let id = &change.id;
+        let doing = || format!("setting {id} to {} voters", target.voters);
+        let fail = |kind, message: String| ProviderError::new(kind, doing(), message);
+        let sight = self.sight(id).await?;
+        let state = &sight.state;
+        let Some(live) = state.config.as_ref() else {
+            let why = state.gaps.iter().map(|gap| gap.why.as_str()).collect::<Vec<_>>().join("; ");
+            return Err(fail(ProviderErrorKind::Transient, format!("no pod answers: {why}")));
+        };
+        if state.rolling {
+            return Err(fail(ProviderErrorKind::Busy, "Exhibitor is rolling another change".to_owned()));
+        }
+        let servers = members(state, target).map_err(|refusal| refusal.into_error(doing()))?;
+        let settings = change.body.get("settings").unwrap_or(&Value::Null);
+        let body = exhibitor::compose(live, settings, &servers, target.fixed_size)
+            .map_err(|error| fail(ProviderErrorKind::Invalid, error.to_string()))?;
+        self.mark_leaving(id, &sight, &servers, target).await?;
+        let keys = exhibitor::differing_keys(live, &body);
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let rolling = target.rolling && exhibitor::restarts(&keys);
+        let pod = spokesman(&sight)
+            .ok_or_else(|| fail(ProviderErrorKind::Stale, "the pod that answered is gone".to_owned()))?;
+        let path = if rolling { "config/set-rolling" } else { "config/set" };
+        progress(format!("{path}: {}", exhibitor::format_servers(&servers)));
+        let taken = self.post(id, pod, path, &body).await?;
+        self.read_back(id, &body, taken, doing()).await
+    }
+
+    /// Posts the document; `Err` inside is Exhibitor's own refusal.
+    async fn post(
+        &self,
+        id: &ResourceId,
+        pod: &Value,
+        path: &str,
+        body: &Value,
+    ) -> Result<Result<(), String>, ProviderError> {
+        let url = proxied(id, pod, path)?;
+        let request = Request::post(url)
+            .header(CONTENT_TYPE, "application/json")
+            .body(body.to_string().into_bytes())
+            .map_err(kube::core::request::Error::BuildRequest);
+        let answer = self.kubernetes.api.json(request, SET).await;
+        let answer = answer.map_err(|failure| failure.of_write(format!("posting {path} of {id}")))?;
+        Ok(exhibitor::parse_result(&answer))
+    }
+
+    /// Exhibitor answers OK to a document it has read wrongly, and refuses one when another change is under way: what counts
+    /// is what the members read afterwards.
+    async fn read_back(
+        &self,
+        id: &ResourceId,
+        body: &Value,
+        taken: Result<(), String>,
+        doing: String,
+    ) -> Result<(), ProviderError> {
+        let mut differing = Vec::new();
+        for look in 0..READ_BACKS {
+            if look > 0 {
+                tokio::time::sleep(self.kubernetes.pace.poll).await;
+            }
+            let state = self.look(id).await?;
+            let Some(config) = &state.config else { continue };
+            differing = exhibitor::differing_keys(config, body);
+            if differing.is_empty() {
+                return Ok(());
+            }
+            if taken.is_err() {
+                break;
+            }
+        }
+        Err(match taken {
+            Err(message) => ProviderError::new(ProviderErrorKind::Busy, doing, message).hint(
+                "another change of the configuration is under way, or a lock of a killed member is left: \
+                 Exhibitor ignores it after 15 minutes",
+            ),
+            Ok(()) => {
+                let message = format!("Exhibitor took it and reads back another {}", differing.join(", "));
+                ProviderError::new(ProviderErrorKind::Stale, doing, message)
+            }
+        })
+    }
+
+    /// Gives the pods that leave a deletion cost, so that the Deployment removes them and no member; takes it from members
+    /// that an earlier, unfinished step had marked.
+    async fn mark_leaving(
+        &self,
+        id: &ResourceId,
+        sight: &Sight,
+        servers: &[Server],
+        target: &EnsembleTarget,
+    ) -> Result<(), ProviderError> {
+        for pod in &sight.documents {
+            let Some(ip) = text(pod, "/status/podIP") else { continue };
+            let annotations = pod.pointer("/metadata/annotations");
+            let cost = annotations.and_then(|annotations| annotations.get(DELETION_COST)?.as_str());
+            let leaves = target.remove.iter().any(|host| host == ip);
+            let stays = servers.iter().any(|server| server.hostname == ip);
+            let wanted = match (leaves, cost) {
+                (true, Some(LEAVING)) => continue,
+                (true, _) => json!(LEAVING),
+                (false, Some(LEAVING)) if stays => Value::Null,
+                (false, _) => continue,
+            };
+            self.annotate(id, pod, wanted).await?;
+        }
+        Ok(())
+    }
+
+    async fn annotate(&self, id: &ResourceId, pod: &Value, cost: Value) -> Result<(), ProviderError> {
+        let name = text(pod, "/metadata/name").unwrap_or_default();
+        let mut metadata = json!({"annotations": {DELETION_COST: cost}});
+        if let Some((uid, metadata)) = text(pod, "/metadata/uid").zip(metadata.as_object_mut()) {
+            metadata.insert("uid".to_owned(), json!(uid));
+        }
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let pods = kube::core::Request::new(pods_path(namespace(id)?));
+        let request = pods.patch(name, &params, &Patch::Merge(json!({"metadata": metadata})));
+        match self.kubernetes.api.json(request, WRITE).await {
+            Ok(_) => Ok(()),
+            // It leaves by itself.
+            Err(failure) if failure.is_not_found() => Ok(()),
+            Err(failure) => Err(failure.of_write(format!("marking pod {name} to be removed first"))),
+        }
+    }
+}
+
+/// The pod to post to: one in the quorum, else any that told the configuration.
+fn spokesman(sight: &Sight) -> Option<&Value> {
+    let members = &sight.state.members;
+    let serving = members
+        .iter()
+        .find(|member| member.id.is_some() && member.zookeeper.is_some() && member.pod.is_some());
+    let answering = || members.iter().find(|member| member.exhibitor.is_some() && member.pod.is_some());
+    sight.pod_at(&serving.or_else(answering)?.hostname)
+}
+
+/// Why a target can't be reached from what is live.
+#[derive(Debug)]
+enum Refusal {
+    /// What the target rests on moved.
+    Moved(String),
+    /// Too few pods answer; more may.
+    TooFew(String),
+    /// No ids are left.
+    Ids(ExhibitorError),
+}
+
+impl Refusal {
+    fn into_error(self, doing: String) -> ProviderError {
+        match self {
+            Self::Moved(message) => ProviderError::new(ProviderErrorKind::Stale, doing, message),
+            Self::TooFew(message) => ProviderError::new(ProviderErrorKind::Busy, doing, message),
+            Self::Ids(error) => ProviderError::new(ProviderErrorKind::Failed, doing, error.to_string())
+                .hint("back the data up and build the ensemble anew: ids start at 1 again"),
+        }
+    }
+}
+
+/// The members after the step: all present ones but those that leave, and answering pods until there are enough. Present
+/// ones beyond `keep` joined since the plan was made, by an earlier try of this step or by Exhibitor itself.
+fn members(state: &EnsembleState, target: &EnsembleTarget) -> Result<Vec<Server>, Refusal> {
+    let hosts = state.servers.iter().map(|server| server.hostname.clone());
+    let staying: Vec<String> = hosts.filter(|host| !target.remove.contains(host)).collect();
+    if let Some(missing) = target.keep.iter().find(|host| !staying.contains(host)) {
+        return Err(Refusal::Moved(format!("{missing} was to stay and is no member any more")));
+    }
+    let wanted = target.voters as usize;
+    if staying.len() > wanted {
+        let members = exhibitor::format_servers(&state.servers);
+        return Err(Refusal::Moved(format!("more members than the plan knew: {members}")));
+    }
+    let mut joining = quorum::candidates(state);
+    joining.retain(|host| !target.remove.contains(host));
+    joining.truncate(wanted - staying.len());
+    if staying.len() + joining.len() < wanted {
+        let found = staying.len() + joining.len();
+        return Err(Refusal::TooFew(format!("{found} of {wanted} pods answer")));
+    }
+    exhibitor::assign_ids(&state.servers, &staying, &joining).map_err(Refusal::Ids)
+}

@@ -1,0 +1,166 @@
+//! The three views of an ensemble joined: what each pod's Exhibitor answered becomes one [`EnsembleState`].
+
+use crate::exhibitor::{ConfigState, StatusEntry, fixed_size, format_servers, settings};
+use crate::observed::{EnsembleState, Gap, Live, Member, Ownership, Pod, Reading, Srvr};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// What the Exhibitor of one pod answered in one round. An `Err` says why there is no answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PodAnswers {
+    /// Pod name.
+    pub pod: String,
+    /// `config/get-state`
+    pub config: Result<ConfigState, String>,
+    /// `cluster/status`: every member, as this pod sees it.
+    pub status: Result<Vec<StatusEntry>, String>,
+    /// `cluster/state`: the pod's own state.
+    pub state: Result<StatusEntry, String>,
+    /// `cluster/4ltr/srvr`: its ZooKeeper's own words; `None` when it does not serve.
+    pub srvr: Result<Option<Srvr>, String>,
+}
+
+/// Joins pods and answers. Configuration and statuses come from the first pod, in the order of `pods`, that gave them,
+/// members before pods outside the ensemble. A pod without an answer, and pods that read different member lists, are
+/// gaps.
+#[must_use]
+pub fn assemble(pods: Vec<Pod>, answers: &[PodAnswers]) -> EnsembleState {
+    let order = |answer: &&PodAnswers| {
+        let position = pods.iter().position(|pod| pod.name == answer.pod).unwrap_or(usize::MAX);
+        let ip = pods.get(position).and_then(|pod| pod.ip.as_deref());
+        let inside = answer.config.as_ref().is_ok_and(|config| is_member(config, ip));
+        (!inside, position)
+    };
+    let mut answers: Vec<&PodAnswers> = answers.iter().collect();
+    answers.sort_by_key(order);
+    let config = answers.iter().find_map(|answer| answer.config.as_ref().ok());
+    let status = answers.iter().find_map(|answer| answer.status.as_ref().ok());
+    let status: BTreeMap<&str, &StatusEntry> =
+        status.into_iter().flatten().map(|entry| (entry.hostname.as_str(), entry)).collect();
+    let servers = config.map(|config| config.servers.clone()).unwrap_or_default();
+    let mut members = Vec::new();
+    for server in &servers {
+        let pod = pods.iter().find(|pod| pod.ip.as_deref() == Some(server.hostname.as_str()));
+        let own = pod.and_then(|pod| answers.iter().find(|answer| answer.pod == pod.name));
+        let seen = status.get(server.hostname.as_str()).copied();
+        members.push(member(&server.hostname, Some(server.id), pod, own.copied(), seen));
+    }
+    for pod in &pods {
+        let Some(ip) = pod.ip.as_deref() else { continue };
+        if servers.iter().all(|server| server.hostname != ip) {
+            let own = answers.iter().find(|answer| answer.pod == pod.name);
+            members.push(member(ip, None, Some(pod), own.copied(), None));
+        }
+    }
+    EnsembleState {
+        gaps: gaps(&answers),
+        config: config.map(|config| config.config.clone()),
+        rolling: answers
+            .iter()
+            .any(|answer| answer.config.as_ref().is_ok_and(|config| config.rolling.is_some())),
+        pods,
+        servers,
+        members,
+    }
+}
+
+fn is_member(config: &ConfigState, ip: Option<&str>) -> bool {
+    config.servers.iter().any(|server| Some(server.hostname.as_str()) == ip)
+}
+
+/// One row of the table. What the ensemble says of a member goes before what it says of itself; of itself alone its
+/// ZooKeeper is believed.
+fn member(
+    hostname: &str,
+    id: Option<u32>,
+    pod: Option<&Pod>,
+    own: Option<&PodAnswers>,
+    seen: Option<&StatusEntry>,
+) -> Member {
+    let entry = seen.or_else(|| own?.state.as_ref().ok());
+    Member {
+        hostname: hostname.to_owned(),
+        id,
+        pod: pod.map(|pod| pod.name.clone()),
+        exhibitor: entry.map(|entry| entry.code),
+        exhibitor_leader: entry.is_some_and(|entry| entry.is_leader),
+        zookeeper: own.and_then(|own| own.srvr.as_ref().ok()?.clone()),
+    }
+}
+
+fn gaps(answers: &[&PodAnswers]) -> Vec<Gap> {
+    let gap = |what: String, why: &str| Gap {
+        what,
+        why: why.to_owned(),
+        hint: "`zkprov status` shows every member".to_owned(),
+    };
+    let mut gaps: Vec<Gap> = answers
+        .iter()
+        .filter_map(|answer| {
+            let why = answer.config.as_ref().err().or(answer.status.as_ref().err())?;
+            Some(gap(format!("Exhibitor in pod {}", answer.pod), why))
+        })
+        .collect();
+    gaps.sort();
+    let mut lists: Vec<String> = answers
+        .iter()
+        .filter_map(|answer| Some(format_servers(&answer.config.as_ref().ok()?.servers)))
+        .collect();
+    lists.sort();
+    lists.dedup();
+    if let [_, _, ..] = lists.as_slice() {
+        let lists: Vec<String> = lists.iter().map(|list| format!("`{list}`")).collect();
+        gaps.push(gap(
+            "the members' list of servers".to_owned(),
+            &format!("they read different ones: {}", lists.join(", ")),
+        ));
+    }
+    gaps
+}
+
+/// What planning may rest on. Without pods there is no ensemble; with pods of which none told its configuration, nothing
+/// is known.
+#[must_use]
+pub fn reading(state: EnsembleState) -> Reading<EnsembleState> {
+    if state.pods.is_empty() {
+        return Reading::Absent;
+    }
+    if state.config.is_some() {
+        return Reading::Known(state);
+    }
+    let pod = |pod: &Pod| match &pod.trouble {
+        Some(trouble) => format!("{} is {} ({trouble})", pod.name, pod.phase),
+        None => format!("{} is {}", pod.name, pod.phase),
+    };
+    let pods: Vec<String> = state.pods.iter().map(pod).collect();
+    let whys: Vec<&str> = state.gaps.iter().map(|gap| gap.why.as_str()).collect();
+    let why = if whys.is_empty() { String::new() } else { format!(": {}", whys.join("; ")) };
+    Reading::Unavailable(Gap {
+        what: "Exhibitor's shared configuration".to_owned(),
+        why: format!("no pod answers; {}{why}", pods.join(", ")),
+        hint: "`zkprov status` shows what each pod waits for".to_owned(),
+    })
+}
+
+/// The ensemble as a live resource: `{"voters", "fixedSize", "settings"}`. An ensemble without members is not formed yet:
+/// absent.
+#[must_use]
+pub fn live(reading: &Reading<EnsembleState>) -> Reading<Live> {
+    let state = match reading {
+        Reading::Known(state) => state,
+        Reading::Absent => return Reading::Absent,
+        Reading::Unavailable(gap) => return Reading::Unavailable(gap.clone()),
+    };
+    let Some(config) = state.config.as_ref().filter(|_| !state.servers.is_empty()) else {
+        return Reading::Absent;
+    };
+    let document = json!({
+        "voters": crate::quorum::voters(state),
+        "fixedSize": fixed_size(config),
+        "settings": settings(config),
+    });
+    Reading::Known(Live { document, predicted: None, ownership: Ownership::Ours })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+use super::*;
+use crate::exhibitor::recorded::recorded;
+use crate::exhibitor::{parse_config_state, parse_srvr, parse_state, parse_status};
+use crate::observed::Mode;
+use crate::quorum::converged;
+use crate::readiness::Verdict;
+use serde_json::Value;
+
+fn pod(name: &str, ip: &str) -> Pod {
+    Pod {
+        name: name.to_owned(),
+        ip: Some(ip.to_owned()),
+        node: None,
+        phase: "Running".to_owned(),
+        ready: true,
+        deleting: false,
+        trouble: None,
+    }
+}
+
+fn pods() -> Vec<Pod> {
+    vec![pod("a", "198.18.0.11"), pod("b", "198.18.0.12"), pod("c", "198.18.0.13")]
+}
+
+fn answers(pod: &str, srvr: &Value) -> PodAnswers {
+    PodAnswers {
+        pod: pod.to_owned(),
+        config: Ok(parse_config_state(&recorded!("config-get-state/serving-3-nodes")).unwrap()),
+        status: Ok(parse_status(&recorded!("cluster-status/serving-3-nodes")).unwrap()),
+        state: Ok(parse_state(&recorded!("cluster-state/serving-3-nodes-leader")).unwrap()),
+        srvr: Ok(parse_srvr(srvr.as_str().unwrap())),
+    }
+}
+
+fn serving() -> Vec<PodAnswers> {
+    let (leader, follower) =
+        (recorded!("4ltr-srvr/serving-3-nodes"), recorded!("4ltr-srvr/serving-3-nodes-follower"));
+    vec![answers("a", &leader), answers("b", &follower), answers("c", &follower)]
+}
+
+#[test]
+fn joins_the_views_of_a_serving_ensemble() {
+    let state = assemble(pods(), &serving());
+    assert_eq!(converged(&state, 3), Verdict::Ready);
+    let row = &state.members[0];
+    assert_eq!((row.id, row.pod.as_deref(), row.hostname.as_str()), (Some(5), Some("c"), "198.18.0.13"));
+    let leader = state.members.iter().find(|member| member.exhibitor_leader).unwrap();
+    assert_eq!(leader.pod.as_deref(), Some("a"));
+    assert_eq!(leader.zookeeper.as_ref().unwrap().mode, Mode::Leader);
+    let Reading::Known(live) = live(&reading(state)) else { panic!() };
+    assert_eq!((&live.document["voters"], &live.document["fixedSize"]), (&json!(3), &json!(3)));
+    assert_eq!(live.document["settings"]["checkMs"], "1000");
+    assert!(live.document["settings"].get("serversSpec").is_none());
+}
+
+#[test]
+fn a_pod_outside_shows_its_own_state_and_no_id() {
+    let mut pods = pods();
+    pods.push(pod("d", "198.18.0.14"));
+    let mut answers = serving();
+    let mut outsider = answers[0].clone();
+    outsider.pod = "d".to_owned();
+    outsider.state = Ok(parse_state(&recorded!("cluster-state/outsider-not-in-spec")).unwrap());
+    answers.insert(0, outsider);
+    let state = assemble(pods, &answers);
+    let row = state.members.last().unwrap();
+    assert_eq!((row.id, row.exhibitor, row.exhibitor_leader), (None, Some(3), true));
+    assert_eq!(converged(&state, 3), Verdict::Ready);
+}
+
+#[test]
+fn silence_is_a_gap_and_never_an_empty_ensemble() {
+    let mut answers = serving();
+    answers[1].config = Err("time-out".to_owned());
+    let state = assemble(pods(), &answers);
+    assert_eq!(state.gaps.len(), 1);
+    assert_eq!(state.gaps[0].what, "Exhibitor in pod b");
+    assert!(matches!(converged(&state, 3), Verdict::Progressing(_)));
+    for answer in &mut answers {
+        answer.config = Err("time-out".to_owned());
+    }
+    let unread = reading(assemble(pods(), &answers));
+    assert!(matches!(&unread, Reading::Unavailable(gap) if gap.why.contains("a is Running")));
+    assert!(matches!(live(&unread), Reading::Unavailable(_)));
+    let mut waiting = pod("a", "");
+    (waiting.ip, waiting.trouble) = (None, Some("ImagePullBackOff".to_owned()));
+    let Reading::Unavailable(gap) = reading(assemble(vec![waiting], &[])) else { panic!() };
+    assert_eq!(gap.why, "no pod answers; a is Running (ImagePullBackOff)");
+    assert_eq!(reading(assemble(Vec::new(), &[])), Reading::Absent);
+}
+
+#[test]
+fn different_lists_are_a_gap() {
+    let mut answers = serving();
+    answers[2].config = Ok(parse_config_state(&recorded!("config-get-state/outsider-not-in-spec")).unwrap());
+    let state = assemble(pods(), &answers);
+    assert!(state.gaps.iter().any(|gap| gap.why.contains("`1:198.18.0.12`")), "{:?}", state.gaps);
+}
+
+#[test]
+fn an_ensemble_without_members_is_not_formed() {
+    let latent = PodAnswers {
+        pod: "a".to_owned(),
+        config: Ok(parse_config_state(&recorded!("config-get-state/latent")).unwrap()),
+        status: Ok(parse_status(&recorded!("cluster-status/latent-empty-spec")).unwrap()),
+        state: Ok(parse_state(&recorded!("cluster-state/latent-no-data-dir")).unwrap()),
+        srvr: Ok(None),
+    };
+    let read = reading(assemble(vec![pod("a", "198.18.9.11")], &[latent]));
+    assert!(matches!(&read, Reading::Known(state) if state.members.len() == 1));
+    assert_eq!(live(&read), Reading::Absent);
+}
