@@ -329,13 +329,9 @@ fn pool_changes(home: &Cluster, path: &str, value: Value) -> Result<Vec<Change>,
             check_machine_type(value.as_str().unwrap_or_default(), &home.place.node_zones())?;
             vec![Change::new(path, value)]
         }
-        "config.diskSizeGb" => {
-            let twin = value.as_i64().unwrap_or(0).to_string();
-            vec![Change::new(path, value), Change::new("config.bootDisk.sizeGb", json!(twin))]
-        }
-        "config.diskType" => {
-            vec![Change::new(path, value.clone()), Change::new("config.bootDisk.diskType", value)]
-        }
+        // An int64, and so a string, in the request; an int32 in the pool.
+        "config.diskSizeGb" => boot_disk_changes(&json!({ "sizeGb": value })),
+        "config.diskType" => boot_disk_changes(&json!({ "diskType": value })),
         "config.bootDisk" => boot_disk_changes(&value),
         // These arrive wrapped: {"taints": {"taints": [...]}}.
         "config.taints" | "config.tags" | "config.labels" | "config.resourceLabels" => {
@@ -364,6 +360,7 @@ fn pool_changes(home: &Cluster, path: &str, value: Value) -> Result<Vec<Change>,
     })
 }
 
+/// A boot disk changes together with its older twins.
 fn boot_disk_changes(disk: &Value) -> Vec<Change> {
     let mut changes = Vec::new();
     if let Some(kind) = disk.get("diskType") {

@@ -1,0 +1,204 @@
+//! Holds every answer of a whole session with the world against Google's own discovery documents: the method exists, and
+//! each field of the answer is known, of the right JSON type, and an enum's value is one of its values.
+#![expect(clippy::unwrap_used, reason = "a broken document ends the test")]
+
+mod documents;
+
+use documents::{Document, folder};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use zkprov_sandbox::api::{Answer, Endpoints, Request, Service};
+use zkprov_sandbox::world::World;
+
+const CLUSTER: &str = "cluster-1";
+
+/// A world, and what it answered.
+struct Session {
+    world: World,
+    endpoints: Endpoints,
+    documents: BTreeMap<&'static str, Document>,
+    /// Methods called with success.
+    called: BTreeSet<String>,
+    wrong: Vec<String>,
+}
+
+impl Session {
+    fn new() -> Self {
+        let clusters = [(format!("p/us-east1-d/{CLUSTER}"), "127.0.0.1:6443".to_owned())];
+        let names = ["container.v1", "container.v1beta1", "file.v1", "file.v1beta1"];
+        Self {
+            world: World::new(3, 1_795_000_000_000),
+            endpoints: Endpoints { clusters: clusters.into(), ca_pem: "PEM".to_owned() },
+            documents: names.map(|name| (name, Document::read(name))).into(),
+            called: BTreeSet::new(),
+            wrong: Vec::new(),
+        }
+    }
+
+    /// Calls a method that must succeed, checks request and answer, and lets an hour pass after a change.
+    fn call(&mut self, api: &'static str, method: &str, path: &str, body: &Value) -> Value {
+        let (api_name, version) = api.split_once('.').unwrap();
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let query = query.split('&').filter_map(|pair| pair.split_once('='));
+        let path = format!("/{version}/projects/p/{path}");
+        let request = Request {
+            service: if api_name == "container" { Service::Container } else { Service::Filestore },
+            method: method.to_owned(),
+            path: path.clone(),
+            query: query.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            headers: Vec::new(),
+            body: if body.is_null() { Vec::new() } else { body.to_string().into_bytes() },
+        };
+        let now = self.world.now;
+        let Answer::Done(response) = self.world.handle(&request, now, &self.endpoints) else {
+            panic!("a response")
+        };
+        let value: Value = serde_json::from_slice(&response.body).unwrap();
+        assert_eq!(response.status, 200, "{api} {method} {path}: {value}");
+
+        let document = &self.documents[api];
+        let found = document.method(method, &path).unwrap_or_else(|| panic!("{api} has no {method} {path}"));
+        self.called.insert(found["id"].as_str().unwrap().to_owned());
+        for (what, value) in [("request", body), ("response", &value)] {
+            if let (Some(schema), false) = (found[what]["$ref"].as_str(), value.is_null()) {
+                let at = format!("{api} {method} {path} {what}");
+                document.check(&json!({ "$ref": schema }), value, &at, &mut self.wrong);
+            }
+        }
+        if method != "GET" {
+            self.world.advance_to(self.world.now + 3_600_000);
+        }
+        value
+    }
+
+    fn get(&mut self, api: &'static str, path: &str) -> Value {
+        self.call(api, "GET", path, &Value::Null)
+    }
+
+    fn finish(self) -> BTreeSet<String> {
+        assert!(self.wrong.is_empty(), "{} findings:\n{}", self.wrong.len(), self.wrong.join("\n"));
+        self.called
+    }
+}
+
+/// Everything GKE does here, by both versions and both forms of paths.
+fn gke(session: &mut Session, api: &'static str) {
+    let cluster = format!("locations/us-east1-d/clusters/{CLUSTER}");
+    let pool = format!("{cluster}/nodePools/extra");
+    session.get(api, "locations/us-east1-d/serverConfig");
+    session.get(api, "zones/us-east1-d/serverconfig");
+    session.get(api, "locations/-/clusters");
+    let body = json!({ "cluster": {
+        "name": CLUSTER, "initialNodeCount": 2, "resourceLabels": { "a": "b" }, "releaseChannel": { "channel": "STABLE" },
+        "nodeConfig": { "spot": true, "tags": ["zk"], "taints": [{ "key": "k", "value": "v", "effect": "NO_SCHEDULE" }] },
+        "maintenancePolicy": { "window": { "dailyMaintenanceWindow": { "startTime": "03:00" } } },
+        "masterAuthorizedNetworksConfig": { "enabled": true, "cidrBlocks": [{ "cidrBlock": "10.0.0.0/8" }] },
+    } });
+    let create = session.call(api, "POST", "locations/us-east1-d/clusters", &body);
+    session.get(api, &format!("locations/us-east1-d/operations/{}", create["name"].as_str().unwrap()));
+    session.get(api, "zones/-/operations");
+    session.get(api, "locations/us-east1-d/clusters");
+    let live = session.get(api, &format!("zones/us-east1-d/clusters/{CLUSTER}"));
+    let set = |field: &str, value: Value| json!({ "update": { field: value } });
+    for update in [
+        set("desiredLoggingService", json!("none")),
+        set("desiredMonitoringConfig", json!({ "componentConfig": { "enableComponents": ["POD"] } })),
+        set("desiredLocations", json!(["us-east1-d", "us-east1-c"])),
+        set("desiredWorkloadIdentityConfig", json!({ "workloadPool": "p.svc.id.goog" })),
+        set("desiredDnsConfig", json!({ "clusterDns": "CLOUD_DNS", "clusterDnsScope": "VPC_SCOPE" })),
+        set("desiredMasterVersion", json!("1.34")),
+        set("desiredNodeVersion", json!("-")),
+    ] {
+        session.call(api, "PUT", &cluster, &update);
+    }
+    let labels = json!({ "resourceLabels": { "c": "d" }, "labelFingerprint": live["labelFingerprint"] });
+    session.call(api, "POST", &format!("{cluster}:setResourceLabels"), &labels);
+    let policy =
+        json!({ "maintenancePolicy": { "resourceVersion": live["maintenancePolicy"]["resourceVersion"] } });
+    session.call(api, "POST", &format!("{cluster}:setMaintenancePolicy"), &policy);
+    let autoscaling = json!({ "enabled": true, "minNodeCount": 1, "maxNodeCount": 3 });
+    let body = json!({ "nodePool": { "name": "extra", "initialNodeCount": 1, "autoscaling": autoscaling } });
+    session.call(api, "POST", &format!("{cluster}/nodePools"), &body);
+    session.get(api, &format!("{cluster}/nodePools"));
+    session.call(api, "POST", &format!("{pool}:setSize"), &json!({ "nodeCount": 3 }));
+    session.call(
+        api,
+        "POST",
+        &format!("{pool}:setManagement"),
+        &json!({ "management": { "autoUpgrade": true } }),
+    );
+    session.call(
+        api,
+        "POST",
+        &format!("{pool}:setAutoscaling"),
+        &json!({ "autoscaling": { "enabled": false } }),
+    );
+    let upgrade =
+        session.call(api, "PUT", &pool, &json!({ "machineType": "n2-standard-2", "diskSizeGb": "50" }));
+    session.get(api, &format!("locations/us-east1-d/operations/{}", upgrade["name"].as_str().unwrap()));
+    session.get(api, &pool);
+    session.call(api, "DELETE", &pool, &Value::Null);
+    session.get(api, &cluster);
+    session.call(api, "DELETE", &format!("zones/us-east1-d/clusters/{CLUSTER}"), &Value::Null);
+}
+
+fn filestore(session: &mut Session, api: &'static str) {
+    let instances = "locations/us-east1-d/instances";
+    let options =
+        json!([{ "accessMode": "READ_WRITE", "squashMode": "NO_ROOT_SQUASH", "ipRanges": ["10.0.0.0/8"] }]);
+    let shares = json!([{ "name": "share", "capacityGb": "2560", "nfsExportOptions": options }]);
+    let networks = json!([{ "network": "default", "modes": ["MODE_IPV4"] }]);
+    let body =
+        json!({ "tier": "BASIC_SSD", "fileShares": shares, "networks": networks, "labels": { "a": "b" } });
+    let create = session.call(api, "POST", &format!("{instances}?instanceId=nfs"), &body);
+    let name = create["name"].as_str().unwrap().strip_prefix("projects/p/").unwrap().to_owned();
+    session.get(api, &name);
+    session.get(api, "locations/us-east1-d/operations");
+    session.get(api, "locations/-/instances");
+    session.get(api, &format!("{instances}/nfs"));
+    let update = json!({ "description": "for ZooKeeper" });
+    session.call(api, "PATCH", &format!("{instances}/nfs?updateMask=description"), &update);
+    session.get(api, &format!("{instances}/nfs"));
+    session.call(api, "DELETE", &format!("{instances}/nfs"), &Value::Null);
+}
+
+#[test]
+fn gke_answers_are_known_to_its_discovery_documents() {
+    for api in ["container.v1", "container.v1beta1"] {
+        let mut session = Session::new();
+        gke(&mut session, api);
+        assert!(session.finish().len() >= 20);
+    }
+}
+
+#[test]
+fn filestore_answers_are_known_to_its_discovery_documents() {
+    for api in ["file.v1", "file.v1beta1"] {
+        let mut session = Session::new();
+        filestore(&mut session, api);
+        assert!(session.finish().len() >= 7);
+    }
+}
+
+#[test]
+fn the_field_tables_are_those_of_the_documents() {
+    for (table, stable, newest) in [
+        ("container", "container.v1", "container.v1beta1"),
+        ("filestore", "file.v1", "file.v1beta1"),
+        ("compute", "compute.v1", "compute.v1"),
+    ] {
+        let path = format!("{}/src/schema/{table}.json", env!("CARGO_MANIFEST_DIR"));
+        let table: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let (stable, newest) = (Document::read(stable), Document::read(newest));
+        for (message, fields) in table["messages"].as_object().unwrap() {
+            let ours: BTreeSet<&String> = fields.as_object().unwrap().keys().collect();
+            let theirs: BTreeSet<&String> = newest.properties(message).unwrap().keys().collect();
+            assert_eq!(ours, theirs, "{message}: run src/schema/generate.py for {}", folder().display());
+            for (field, coded) in fields.as_object().unwrap() {
+                let preview = coded.as_str().unwrap().contains(" preview");
+                let known = stable.properties(message).is_some_and(|fields| fields.contains_key(field));
+                assert_eq!(preview, !known, "{message}.{field}");
+            }
+        }
+    }
+}
