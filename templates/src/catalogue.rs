@@ -98,10 +98,15 @@ fn single_node(spec: &ValidSpec, vm: &SingleNode) -> Vec<Entry> {
             "snapshot-schedule.json.j2",
         ));
     }
+    let firewall = |name: String, template| {
+        let project = naming::network_project(&spec.project, &vm.network).to_owned();
+        let scope = Scope::Google { project, location: "global".to_owned() };
+        Entry { id: ResourceId { kind: ResourceKind::Firewall, scope, name }, template }
+    };
     entries.extend([
         google(spec, ResourceKind::Disk, zone, &naming::data_disk(vm), "disk.json.j2"),
-        google(spec, ResourceKind::Firewall, "global", &naming::firewall_allow(vm), "firewall-allow.json.j2"),
-        google(spec, ResourceKind::Firewall, "global", &naming::firewall_deny(vm), "firewall-deny.json.j2"),
+        firewall(naming::firewall_allow(vm), "firewall-allow.json.j2"),
+        firewall(naming::firewall_deny(vm), "firewall-deny.json.j2"),
         google(spec, ResourceKind::Instance, zone, &vm.name, "instance.json.j2"),
     ]);
     entries

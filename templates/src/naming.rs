@@ -78,6 +78,12 @@ pub(crate) fn network_path(project: &str, network: &str) -> String {
     }
 }
 
+/// The project that a network belongs to, and with it its firewall rules: with a shared VPC, the host project.
+pub(crate) fn network_project<'a>(project: &'a str, network: &'a str) -> &'a str {
+    let path = network.strip_prefix("projects/").and_then(|path| path.split_once('/'));
+    path.map_or(project, |(owner, _)| owner)
+}
+
 /// `projects/P/regions/R/subnetworks/S` for a short name; a path stays. Without one, the subnetwork that an auto-mode
 /// network has in the region: it bears the network's name.
 pub(crate) fn subnetwork_path(spec: &ValidSpec, network: &str, subnetwork: Option<&str>) -> String {
@@ -130,6 +136,8 @@ mod tests {
             sub("vpc", Some("projects/h/regions/r/subnetworks/s")),
             "projects/h/regions/r/subnetworks/s"
         );
+        assert_eq!(network_project("p", "vpc"), "p");
+        assert_eq!(network_project("p", "projects/host/global/networks/v"), "host");
         assert_eq!(network_path("p", "projects/host/global/networks/v"), "projects/host/global/networks/v");
     }
 

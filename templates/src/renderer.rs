@@ -244,4 +244,6 @@ fn identity(
 }
 
 #[cfg(test)]
+mod option_tests;
+#[cfg(test)]
 mod tests;

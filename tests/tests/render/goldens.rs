@@ -69,3 +69,18 @@ fn ids_are_unique_across_the_documents_of_a_file() {
         assert_eq!(ids.len(), count, "{name}");
     }
 }
+
+/// A template that nothing renders is one that nothing tests.
+#[test]
+fn every_template_is_used() {
+    let sets = crate::every_set();
+    let used: Vec<_> = sets
+        .iter()
+        .flat_map(|(_, sets)| sets)
+        .flat_map(|desired| desired.documents.iter().map(|document| document.template.as_str()))
+        .collect();
+    for name in zkprov_templates::names() {
+        // Part of the instance's document, and no document of its own.
+        assert!(used.contains(name) || *name == "startup-script.sh.j2", "{name}");
+    }
+}
