@@ -169,7 +169,7 @@ pub struct ClusterView {
 }
 
 /// A node of a GKE cluster, which is a VM too.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
     /// VM and node name.
     pub name: String,
