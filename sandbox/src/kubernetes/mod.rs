@@ -1,5 +1,50 @@
 //! The Kubernetes API of one cluster, its controllers, and its nodes' kubelets as far as they matter.
 
+mod addresses;
+mod admission;
+mod apply;
+mod bootstrap;
+mod clock;
+mod controllers;
+mod decode;
+mod defaults;
+mod deletion;
+mod discovery;
+mod events;
+mod eviction;
+mod failure;
+mod fields;
+mod kind;
+mod logs;
+mod managers;
+mod openapi;
+mod patch;
+mod proxy;
+mod registry;
+mod reviews;
+mod route;
+mod scale;
+mod schema;
+mod selectors;
+mod services;
+mod store;
+mod table;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod validation;
+mod verbs;
+mod watch;
+
+pub use self::kind::Kind;
+pub use self::watch::WatchCursor;
+
+use self::addresses::Addresses;
+use self::failure::Failure;
+use self::registry::Registry;
+use self::route::{Route, Target};
+use self::store::Store;
+use self::verbs::Call;
 use crate::api::{Answer, Context, Request, Response, Time};
 use crate::exhibitor::Shares;
 use crate::ids::Ids;
@@ -8,41 +53,130 @@ use serde::{Deserialize, Serialize};
 
 /// One cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Cluster {}
-
-/// Where a watch stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WatchCursor {}
+pub struct Cluster {
+    version: String,
+    store: Store,
+    addresses: Addresses,
+    controllers: controllers::Controllers,
+    /// Nodes that the cluster should have, in the order they came.
+    nodes: Vec<bootstrap::NodeSpec>,
+}
 
 impl Cluster {
     /// A fresh control plane with the nodes of the view.
     #[must_use]
-    pub fn new(_view: &ClusterView, _now: Time) -> Self {
-        Self {}
+    pub fn new(view: &ClusterView, now: Time) -> Self {
+        let mut cluster = Self {
+            version: view.version.clone(),
+            store: Store::new(),
+            addresses: Addresses::new(),
+            controllers: controllers::Controllers::default(),
+            nodes: Vec::new(),
+        };
+        // Uids of what is there from the start come from the cluster's own name: no request asked for them.
+        let mut ids = Ids::new(bootstrap::seed(&view.key));
+        bootstrap::fill(&mut cluster.registry(now, &mut ids));
+        cluster.set_nodes(&view.nodes, now);
+        cluster
+    }
+
+    fn registry<'a>(&'a mut self, now: Time, ids: &'a mut Ids) -> Registry<'a> {
+        Registry { store: &mut self.store, addresses: &mut self.addresses, ids, now }
     }
 
     /// Nodes that are there now; pods of nodes that went are lost.
-    pub fn set_nodes(&mut self, _nodes: &[Node], _now: Time) {}
+    pub fn set_nodes(&mut self, nodes: &[Node], now: Time) {
+        if self.nodes.iter().map(|node| &node.name).eq(nodes.iter().map(|node| &node.name)) {
+            return;
+        }
+        let mut ids = Ids::new(bootstrap::seed(&format!("{}/{}", self.version, self.store.revision())));
+        let version = self.version.clone();
+        let known = std::mem::take(&mut self.nodes);
+        self.nodes = bootstrap::sync_nodes(&mut self.registry(now, &mut ids), known, nodes, &version);
+    }
 
     /// Answers a request. Pod and service proxies reach the simulated Exhibitor of a pod through `shares`.
-    pub fn handle(&mut self, _request: &Request, _shares: &mut Shares, _context: &mut Context<'_>) -> Answer {
-        Response::text(404, "text/plain", "not found").into()
+    pub fn handle(&mut self, request: &Request, shares: &mut Shares, context: &mut Context<'_>) -> Answer {
+        self.answer(request, shares, context).unwrap_or_else(|failure| Response::from(failure).into())
+    }
+
+    fn answer(
+        &mut self,
+        request: &Request,
+        shares: &mut Shares,
+        context: &mut Context<'_>,
+    ) -> Result<Answer, Failure> {
+        match Route::of(&request.path) {
+            Route::Object(target) => self.object(request, &target, shares, context),
+            Route::Group(group) => Ok(discovery::group(&group).ok_or_else(Failure::no_such_path)?.into()),
+            Route::Review(review) => Ok(reviews::answer(&review, request)?.into()),
+            Route::Other => {
+                let known = discovery::answer(&request.path, request, &self.version);
+                let known = known.or_else(|| openapi::answer(&request.path));
+                Ok(known.ok_or_else(Failure::no_such_path)?.into())
+            }
+        }
+    }
+
+    fn object(
+        &mut self,
+        request: &Request,
+        target: &Target,
+        shares: &mut Shares,
+        context: &mut Context<'_>,
+    ) -> Result<Answer, Failure> {
+        let now = context.now;
+        let served =
+            target.subresource.as_deref().is_none_or(|part| target.kind.info().subresources.contains(&part));
+        if !served {
+            return Err(Failure::no_such_path());
+        }
+        match target.subresource.as_deref() {
+            Some("proxy") => return proxy::answer(&self.store, request, target, shares, context),
+            Some("log") => return Ok(logs::answer(&self.store, request, target, shares, context)?.into()),
+            _ => {}
+        }
+        let watching = matches!(request.query("watch"), Some("true" | "1"));
+        let mut call = Call::new(request, target);
+        if request.method == "GET" && target.subresource.is_none() && (target.name.is_none() || watching) {
+            return verbs::list(&self.store, target, request, now);
+        }
+        let mut registry = self.registry(now, context.ids);
+        let response = match (request.method.as_str(), target.name.is_some(), target.subresource.as_deref()) {
+            (_, true, Some("scale")) => call.scale(&mut registry),
+            ("POST", true, Some("eviction")) => eviction::evict(&mut registry, &call),
+            ("PUT", true, Some("finalize")) => call.update(&mut registry),
+            ("GET", true, None | Some("status")) => call.get(&registry),
+            ("PUT", true, None | Some("status")) => call.update(&mut registry),
+            ("PATCH", true, None | Some("status")) => call.patch(&mut registry),
+            ("POST", false, None) => call.create(&mut registry),
+            ("DELETE", true, None) => call.delete(&mut registry),
+            ("DELETE", false, None) => call.delete_collection(&mut registry),
+            _ => Err(Failure::method_not_allowed()),
+        };
+        Ok(response?.into())
     }
 
     /// The lines a watch has to deliver since its cursor (each a JSON watch event with `\n`), and whether it ends.
-    pub fn watch(&self, _cursor: &mut WatchCursor, _now: Time) -> (Vec<u8>, bool) {
-        (Vec::new(), true)
+    #[must_use]
+    pub fn watch(&self, cursor: &mut WatchCursor, now: Time) -> (Vec<u8>, bool) {
+        cursor.poll(&self.store, now)
     }
 
     /// When something happens next by itself.
     #[must_use]
     pub fn next_event(&self) -> Option<Time> {
-        None
+        self.controllers.next_event(&self.store)
     }
 
     /// Runs the controllers, the scheduler and the kubelets: what is due.
-    pub fn advance(&mut self, _now: Time, _ids: &mut Ids, _shares: &mut Shares, _exports: &[Export]) {}
+    pub fn advance(&mut self, now: Time, ids: &mut Ids, shares: &mut Shares, exports: &[Export]) {
+        let mut registry = Registry { store: &mut self.store, addresses: &mut self.addresses, ids, now };
+        self.controllers.run(&mut registry, shares, exports);
+    }
 
     /// The cluster is deleted: its pods stop.
-    pub fn stop(&mut self, _shares: &mut Shares, _now: Time) {}
+    pub fn stop(&mut self, shares: &mut Shares, now: Time) {
+        self.controllers.stop(&self.store, shares, now);
+    }
 }

@@ -1,0 +1,80 @@
+//! Eviction: a deletion that asks the disruption budgets first.
+
+use super::decode;
+use super::deletion::{self, DeleteOptions};
+use super::failure::Failure;
+use super::kind::Kind;
+use super::managers::Actor;
+use super::registry::Registry;
+use super::verbs::Call;
+use super::{selectors, tree};
+use crate::api::Response;
+use serde_json::{Value, json};
+
+/// `POST` of an `Eviction`.
+///
+/// # Errors
+/// 404 without the pod, 429 when a budget forbids it, 500 when two budgets claim the pod.
+pub(super) fn evict(registry: &mut Registry<'_>, call: &Call<'_>) -> Result<Response, Failure> {
+    let body = decode::body(call.request)?;
+    let namespace = call.target.namespace.as_deref().unwrap_or_default();
+    let name = call.target.name.as_deref().unwrap_or_default();
+    let pod = registry.read(Kind::Pod, namespace, name)?;
+    let options = DeleteOptions::read(body.get("deleteOptions").unwrap_or(&Value::Null), call.request)?;
+    let dry_run = call.dry_run()?;
+    if !tree::is_deleting(&pod) && matches!(tree::text(&pod, "/status/phase"), Some("Running" | "Pending")) {
+        spend_budget(registry, namespace, &pod, dry_run)?;
+    }
+    deletion::delete(registry, Kind::Pod, namespace, name, &options)?;
+    Ok(Response::json(
+        201,
+        &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
+    ))
+}
+
+fn spend_budget(
+    registry: &mut Registry<'_>,
+    namespace: &str,
+    pod: &Value,
+    dry_run: bool,
+) -> Result<(), Failure> {
+    let budgets: Vec<Value> = registry
+        .store
+        .list(Kind::PodDisruptionBudget, Some(namespace))
+        .filter(|budget| {
+            budget.pointer("/spec/selector").is_some_and(|selector| selectors::selects(selector, pod))
+        })
+        .cloned()
+        .collect();
+    let [budget] = budgets.as_slice() else {
+        return if budgets.is_empty() {
+            Ok(())
+        } else {
+            let why = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
+            Err(Failure::untyped(why))
+        };
+    };
+    // A pod that is not healthy anyway costs nothing while the budget holds without it.
+    let ready = tree::items(pod, "/status/conditions").iter().any(|condition| {
+        tree::text(condition, "/type") == Some("Ready") && tree::text(condition, "/status") == Some("True")
+    });
+    let count = |key: &str| tree::int(budget, &format!("/status/{key}")).unwrap_or(0);
+    if !ready && count("currentHealthy") >= count("desiredHealthy") && count("desiredHealthy") > 0 {
+        return Ok(());
+    }
+    if count("disruptionsAllowed") < 1 {
+        return Err(Failure::disruption_budget(
+            tree::name(budget),
+            count("desiredHealthy"),
+            count("currentHealthy"),
+        ));
+    }
+    if !dry_run {
+        let mut spent = budget.clone();
+        tree::put(&mut spent, "/status/disruptionsAllowed", count("disruptionsAllowed") - 1);
+        let key = format!("/status/disruptedPods/{}", tree::escape(tree::name(pod)));
+        tree::put(&mut spent, &key, super::clock::seconds(registry.now));
+        registry.commit(Kind::PodDisruptionBudget, spent, &Actor::through("kube-apiserver", "status"));
+    }
+    Ok(())
+}
