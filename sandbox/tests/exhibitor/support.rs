@@ -9,12 +9,15 @@ use zkprov_sandbox::ids::Ids;
 pub(crate) const SHARE: &str = "198.18.0.1:/data";
 pub(crate) const START: Time = 1_795_418_000_000;
 
+#[derive(Clone)]
 pub(crate) struct Lab {
     pub(crate) shares: Shares,
     pub(crate) ids: Ids,
     pub(crate) now: Time,
     pub(crate) size: u32,
     pub(crate) env: BTreeMap<String, String>,
+    /// Sent with every request that brings no other.
+    pub(crate) authorization: Option<String>,
 }
 
 /// Address of the n-th member, counted from 1.
@@ -24,8 +27,12 @@ pub(crate) fn address(number: usize) -> String {
 
 impl Lab {
     pub(crate) fn new(size: u32, env: &[(&str, &str)]) -> Self {
+        Self::seeded(7, size, env)
+    }
+
+    pub(crate) fn seeded(seed: u64, size: u32, env: &[(&str, &str)]) -> Self {
         let env = env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        Self { shares: Shares::default(), ids: Ids::new(7), now: START, size, env }
+        Self { shares: Shares::default(), ids: Ids::new(seed), now: START, size, env, authorization: None }
     }
 
     /// A lab whose instances look at everything every second.
@@ -82,10 +89,15 @@ impl Lab {
     }
 
     pub(crate) fn try_send(&mut self, number: usize, request: &Request) -> Option<Response> {
+        let mut request = request.clone();
+        if let Some(value) = self.authorization.as_ref().filter(|_| request.header("authorization").is_none())
+        {
+            request.headers.push(("authorization".to_owned(), value.clone()));
+        }
         let (arrived, endpoints) = (self.now, Endpoints::default());
         loop {
             let mut context = Context { now: self.now, arrived, ids: &mut self.ids, endpoints: &endpoints };
-            match self.shares.handle(&address(number), request, &mut context)? {
+            match self.shares.handle(&address(number), &request, &mut context)? {
                 Answer::Done(response) => return Some(response),
                 Answer::Later => {
                     let next = self.shares.next_event().expect("a request that waits is an event");
@@ -96,6 +108,28 @@ impl Lab {
                 Answer::Watch(_) => panic!("no watches here"),
             }
         }
+    }
+
+    /// Requests that arrive at the same time; answers in their order.
+    pub(crate) fn send_together(&mut self, requests: &[(usize, Request)]) -> Vec<Response> {
+        let (arrived, endpoints) = (self.now, Endpoints::default());
+        let mut answers: Vec<Option<Response>> = vec![None; requests.len()];
+        while answers.iter().any(Option::is_none) {
+            for (answer, (number, request)) in
+                answers.iter_mut().zip(requests).filter(|(answer, _)| answer.is_none())
+            {
+                let mut context =
+                    Context { now: self.now, arrived, ids: &mut self.ids, endpoints: &endpoints };
+                match self.shares.handle(&address(*number), request, &mut context).expect("nothing listens") {
+                    Answer::Done(response) => *answer = Some(response),
+                    Answer::Later => {}
+                    Answer::Watch(_) => panic!("no watches here"),
+                }
+            }
+            self.now = self.shares.next_event().unwrap_or(self.now).max(self.now);
+            self.shares.advance(self.now, &mut self.ids);
+        }
+        answers.into_iter().flatten().collect()
     }
 
     pub(crate) fn send(&mut self, number: usize, request: &Request) -> Response {
@@ -183,6 +217,9 @@ pub(crate) fn request(method: &str, path_and_query: &str, body: &[u8]) -> Reques
 }
 
 pub(crate) fn body(response: &Response) -> Value {
+    if response.body.is_empty() {
+        return Value::Null;
+    }
     serde_json::from_slice(&response.body)
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&response.body)))
 }

@@ -46,12 +46,11 @@ fn indexed(member: &Member, made: Time) -> Value {
 fn backups(member: &Member, now: Time) -> Value {
     let period = member.view().period(&BACKUP_PERIOD_MS);
     let periods = now.saturating_sub(member.loaded_at) / period;
-    if backup_directory(member).is_empty()
-        || member.data.zxid == 0
-        || periods == 0
-        || !member.switches.backups
-    {
-        return json!([]);
+    match member.data.log.front() {
+        Some(first) if periods > 0 && member.switches.backups && !backup_directory(member).is_empty() => {
+            let name = format!("log.{:x}", first.zxid);
+            json!([{ "modifiedDate": member.loaded_at + periods * period, "name": name }])
+        }
+        Some(_) | None => json!([]),
     }
-    json!([{ "modifiedDate": member.loaded_at + periods * period, "name": "log.1" }])
 }
