@@ -107,3 +107,50 @@ fn every_option_of_other_servers_and_clusters_is_rendered() {
     spec.cluster = Cluster::Kubeconfig { context: "kind".to_owned() };
     check(&spec, &["/zone", "/project", "/protection/destroy"]);
 }
+
+/// A body without its strings: what a value must not be able to change.
+fn shape(value: &Value) -> Value {
+    match value {
+        Value::String(_) => Value::Null,
+        Value::Array(items) => items.iter().map(shape).collect(),
+        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), shape(value))).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
+/// Every string of a spec in turn: no value breaks a document or changes its structure, whatever validation lets by.
+#[test]
+fn no_string_changes_the_structure_of_a_document() {
+    let templates = Templates::new(&Overrides::new()).unwrap();
+    let mut spec = tutorial();
+    spec.exhibitor.namespace = "zk".to_owned();
+    spec.exhibitor.client_labels = [("role".to_owned(), "client".to_owned())].into();
+    let value = serde_json::to_value(&spec).unwrap();
+    let shapes = |spec: &ValidSpec| {
+        templates
+            .render(spec)
+            .unwrap()
+            .documents
+            .iter()
+            .map(|d| (d.id.kind, shape(&d.body)))
+            .collect::<Vec<_>>()
+    };
+    let before = shapes(&spec);
+    let mut all = vec![];
+    leaves(&value, "", &mut all);
+    all.retain(|leaf| value.pointer(leaf).is_some_and(Value::is_string) && !leaf.starts_with("/origins"));
+    let mut tried = 0;
+    for hostile in
+        ["\": {\"x\": [", "no", "1e3", "'$(id)'\n- a: b\n---\n", "{{ name }}{% if %}{#", "\u{85}\u{2028}\t#"]
+    {
+        for leaf in &all {
+            let mut value = value.clone();
+            *value.pointer_mut(leaf).unwrap() = json!(hostile);
+            // An enum takes only its own words.
+            let Ok(changed) = serde_json::from_value::<ValidSpec>(value) else { continue };
+            assert_eq!(shapes(&changed), before, "{leaf} = {hostile:?}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 100, "{tried}");
+}

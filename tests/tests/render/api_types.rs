@@ -89,7 +89,7 @@ fn check(document: &Document) -> Result<(), String> {
 
 #[test]
 fn every_field_of_every_document_is_one_its_api_knows() {
-    for (name, sets) in crate::every_set() {
+    for (name, sets) in &*crate::EVERY_SET {
         for document in sets.iter().flat_map(|desired| &desired.documents) {
             assert_eq!(check(document), Ok(()), "{name}: {}", document.id);
         }
@@ -99,8 +99,7 @@ fn every_field_of_every_document_is_one_its_api_knows() {
 /// The check itself: in every document, one field with a wrong name has to be found wherever it stands.
 #[test]
 fn a_field_that_no_api_knows_is_found() {
-    let (_, sets) = crate::every_set().pop().unwrap();
-    for document in &sets[0].documents {
+    for document in &crate::any_set().documents {
         if document.id.kind == ResourceKind::Ensemble {
             continue;
         }

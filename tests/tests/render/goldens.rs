@@ -60,7 +60,7 @@ fn startup_scripts_with_and_without_smb() {
 
 #[test]
 fn ids_are_unique_across_the_documents_of_a_file() {
-    for (name, documents) in crate::every_set() {
+    for (name, documents) in &*crate::EVERY_SET {
         let mut ids: Vec<_> =
             documents.iter().flat_map(|desired| &desired.documents).map(|d| &d.id).collect();
         let count = ids.len();
@@ -73,8 +73,7 @@ fn ids_are_unique_across_the_documents_of_a_file() {
 /// A template that nothing renders is one that nothing tests.
 #[test]
 fn every_template_is_used() {
-    let sets = crate::every_set();
-    let used: Vec<_> = sets
+    let used: Vec<_> = crate::EVERY_SET
         .iter()
         .flat_map(|(_, sets)| sets)
         .flat_map(|desired| desired.documents.iter().map(|document| document.template.as_str()))
