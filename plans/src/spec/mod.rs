@@ -2,6 +2,7 @@
 //! when it is right: [`ValidSpec`], every default filled in.
 
 mod complete;
+mod edit;
 pub mod file;
 mod formats;
 mod load;
@@ -16,6 +17,7 @@ mod tree;
 pub mod valid;
 mod walk;
 
+pub use edit::{EditError, set_replicas};
 pub use file::schema;
 pub use load::{Loaded, load};
 pub use source::Source;

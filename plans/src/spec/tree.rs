@@ -76,6 +76,16 @@ impl Node {
         }
     }
 
+    /// As [`Node::get`], to change it.
+    pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
+        match &mut self.value {
+            Value::Map(entries) => {
+                entries.iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.node)
+            }
+            Value::Scalar(_) | Value::List(_) => None,
+        }
+    }
+
     /// The text, when this is a scalar.
     pub(super) fn scalar_text(&self) -> Option<&str> {
         match &self.value {
