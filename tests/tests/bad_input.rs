@@ -61,7 +61,7 @@ fn every_diagnostic_is_complete() {
         for finding in diagnose(&path).diagnostics {
             let context = format!("{}: {finding:?}", path.display());
             assert!(!finding.message.is_empty() && !finding.message.ends_with('.'), "{context}");
-            assert!(!finding.fix.is_empty(), "{context}");
+            assert!(!finding.reason.is_empty() && !finding.fix.is_empty(), "{context}");
             assert!(finding.code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{context}");
             assert_ne!(finding.code, "internal", "{context}");
             let Some(location) = finding.location else {

@@ -72,6 +72,7 @@ pub struct Spec {
 /// Where Exhibitor's shared configuration lives: exactly one of the three.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
 pub struct FileServer {
     /// A VM that serves one data disk by NFS and SMB; `{}` takes every default.
     pub single_node: Option<SingleNode>,
@@ -405,7 +406,7 @@ fn zoo_cfg(_: &mut SchemaGenerator) -> Schema {
 }
 
 fn ranges(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "array", "items": { "type": "string", "format": "cidr" } })
+    json_schema!({ "type": "array", "items": { "type": "string", "format": "source-range" } })
 }
 
 /// The sizes are an `enum` so that an editor offers them; why 4 is none of them is said by `load`.
@@ -422,7 +423,7 @@ pub fn schema() -> Value {
     generator.into_root_schema_for::<Document>().to_value()
 }
 
-/// Optional means left out, never `null`; and a named format brings its pattern.
+/// Optional means left out, never `null`; a description is one line; and a named format brings its pattern.
 fn tidy(schema: &mut Schema) {
     unwrap_nullable(schema);
     if let Some(types) = schema.get_mut("type").and_then(Value::as_array_mut) {
@@ -435,9 +436,13 @@ fn tidy(schema: &mut Schema) {
     if schema.get("default").is_some_and(Value::is_null) {
         schema.remove("default");
     }
+    if let Some(Value::String(description)) = schema.get_mut("description") {
+        *description = description.split_whitespace().collect::<Vec<_>>().join(" ");
+    }
     let pattern = schema.get("format").and_then(Value::as_str).and_then(formats::pattern);
     if let Some(pattern) = pattern {
-        schema.insert("pattern".to_owned(), Value::from(pattern));
+        // A variable may stand for any text.
+        schema.insert("pattern".to_owned(), Value::from(format!(r"{pattern}|\$\{{env:")));
     }
 }
 

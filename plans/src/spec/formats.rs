@@ -44,9 +44,10 @@ const FORMATS: &[Format] = &[
     ("namespace", Some("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"), namespace),
     ("network", None, |text| network(text, "networks")),
     ("path", Some("^/"), path),
-    ("project", None, project),
+    ("project", Some("^([a-z0-9-]+([.][a-z0-9-]+)+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$"), project),
     ("resource-name", Some("^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$"), |text| rfc1035(text, 63, "a resource name")),
     ("share-name", Some("^[A-Za-z][A-Za-z0-9_]{0,15}$"), share_name),
+    ("source-range", Some(r"^\d+\.\d+\.\d+\.\d+/[1-9]\d*$"), source_range),
     ("subnetwork", None, |text| network(text, "subnetworks")),
     ("zone", Some("^[a-z]+-[a-z]+[0-9]+-([a-z]|ai[0-9]+[a-z])$"), zone),
     ("zoo-cfg-key", None, zoo_cfg_key),
@@ -102,7 +103,11 @@ fn rfc1035(text: &str, longest: usize, what: &str) -> Verdict {
         return refuse(
             "invalid-name",
             format!("{what} has at most {longest} characters, this one {}", text.chars().count()),
-            "Names of other resources are derived from it, and the APIs stop at 63 characters at most.",
+            match longest {
+                40 => "GKE takes no longer one.",
+                50 => "Names of other resources begin with it, and Google Cloud's end at 63 characters.",
+                _ => "Google Cloud's names end at 63 characters.",
+            },
             format!("shorten it, such as `{}`", mended(text, longest, "exhibitor")),
         );
     }
@@ -343,6 +348,20 @@ fn cidr(text: &str) -> Verdict {
     )
 }
 
+/// Addresses that may use the file server: some, never all.
+fn source_range(text: &str) -> Verdict {
+    cidr(text)?;
+    if !text.ends_with("/0") {
+        return Ok(());
+    }
+    refuse(
+        "open-to-everyone",
+        format!("`{text}` opens the file server to every address"),
+        "Neither its NFS nor its SMB asks for a password.",
+        "name the ranges that need it".to_owned(),
+    )
+}
+
 fn path(text: &str) -> Verdict {
     let fix = |path: &str| format!("write an absolute path such as `{path}`");
     if text.chars().any(|c| c.is_control() || c == '\\') {
@@ -527,3 +546,7 @@ fn kube_label_value(text: &str) -> Verdict {
         "write it like `frontend`".to_owned(),
     )
 }
+
+#[cfg(test)]
+#[path = "formats_tests.rs"]
+mod tests;

@@ -128,6 +128,8 @@ fn read(
             return None;
         }
     };
+    // A document without a spec has nothing more to find.
+    raw.spec.as_ref()?;
     let mut context = Context { findings, places: &places };
     let mut spec = complete::complete(raw, defaults, &mut context);
     spec.origins = places

@@ -1,6 +1,7 @@
 //! What `load` makes of right files, and of overrides and variables.
 
 use super::*;
+use crate::diagnostic::Severity;
 use crate::diagnostic::render_text;
 
 const TUTORIAL: &str = include_str!("../../../examples/tutorial/zkprov.yaml");
@@ -62,7 +63,7 @@ error[even-replicas]: 4 replicas are an even number
   |
 1 | spec.exhibitor.replicas=4
   |                         ^
-  = reason: ZooKeeper needs a majority: 4 members survive 1 failure, no more than 3 do, and a split in halves stops both. The file has `replicas: 3 # odd: a majority must survive; 5 survives two failures` at zkprov.yaml:25:15.
+  = reason: ZooKeeper needs a majority, 3 of 4: that survives no more failures than 2 of 3, and a split into halves stops it. It overrides `replicas: 3` at zkprov.yaml:26:15.
   = fix: write 3 or 5
 "
     );
@@ -180,4 +181,75 @@ fn every_format_of_the_schema_is_known() {
     for name in found {
         assert!(super::formats::find(&name).is_some(), "{name}");
     }
+}
+
+/// Every key that the schema offers is taken by the walk and by the types: none of the three can go its own way.
+#[test]
+fn every_key_of_the_schema_is_read() {
+    fn leaves(schema: &serde_json::Value, path: &str, found: &mut Vec<(String, serde_json::Value)>) {
+        let properties = schema.get("properties").and_then(|properties| properties.as_object());
+        match properties {
+            None => found.push((path.to_owned(), schema.clone())),
+            Some(properties) => {
+                properties.iter().for_each(|(name, child)| leaves(child, &walk::join(path, name), found));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    leaves(&schema(), "", &mut found);
+    assert!(found.len() > 60, "{}", found.len());
+    for (path, schema) in found {
+        let text = |name: &str| schema.get(name).and_then(|value| value.as_str()).unwrap_or_default();
+        let first = |name: &str| schema.pointer(&format!("/{name}/0")).cloned();
+        let value = match (text("type"), text("format")) {
+            _ if schema.get("default").is_some_and(|default| !default.is_object()) => {
+                schema["default"].clone()
+            }
+            _ if schema.get("const").is_some() => schema["const"].clone(),
+            ("integer", _) => first("enum").unwrap_or(schema["minimum"].clone()),
+            ("object" | "array", _) => continue,
+            (_, "project") => "my-project".into(),
+            (_, "zone" | "location") => "us-east1-d".into(),
+            (_, "path") => "/data".into(),
+            (_, "disk-size") => "100GB".into(),
+            (_, "gke-version") => "1.33.5".into(),
+            (_, _) => "name".into(),
+        };
+        let loaded = read(TUTORIAL, &[&format!("{path}={value}")]);
+        for finding in &loaded.diagnostics {
+            let structural = ["unknown-key", "wrong-type", "internal", "unknown-value", "invalid-name"];
+            assert!(!structural.contains(&finding.code.as_str()), "{path}={value}: {finding:?}");
+        }
+        if loaded.has_errors() {
+            continue;
+        }
+        assert_eq!(loaded.specs[0].origins[&path].file, format!("--set {path}={value}"));
+    }
+}
+
+#[test]
+fn a_fleet_is_read_in_one_go() {
+    let one = |number: usize| {
+        let text = TUTORIAL.replace("name: exhibitor", &format!("name: zk-{number}"));
+        text.replace("cluster-1", &format!("c-{number}")).replace("{} #", &format!("{{name: vm-{number}}} #"))
+    };
+    let fleet: Vec<String> = (0..300).map(one).collect();
+    let loaded = read(&fleet.join("---\n"), &["zk-7:spec.exhibitor.replicas=5"]);
+    assert_eq!(render_text(&loaded.diagnostics, false), "");
+    assert_eq!(loaded.specs.len(), 300);
+    assert_eq!((loaded.specs[7].exhibitor.replicas, loaded.specs[8].exhibitor.replicas), (5, 3));
+}
+
+#[test]
+fn a_file_that_is_all_wrong_ends_in_a_count() {
+    let wrong: String = (0..20_000).map(|number| format!("key{number}: ${{env:A}}${{\n")).collect();
+    let loaded = read(&wrong, &[]);
+    assert_eq!(loaded.diagnostics.len(), 501);
+    let last = loaded.diagnostics.last().unwrap();
+    assert_eq!((last.code.as_str(), last.severity), ("too-many-problems", Severity::Error));
+}
+
+#[test]
+fn too_large_a_text_is_not_read() {
+    assert!(report(&" ".repeat((16 << 20) + 1), &[]).contains("error[too-large]"));
 }

@@ -56,7 +56,7 @@ pub(super) fn parse(files: usize, source: usize, text: &str, findings: &mut Find
                 Some(span(source, indent.saturating_sub(1), 1).into()),
                 "missing-value",
                 format!("`--set {left}=` needs one value"),
-                "",
+                "An override replaces a value; it cannot remove a key.",
                 "write the value behind the `=`, quoted if it is a text of several words".to_owned(),
             );
             return None;

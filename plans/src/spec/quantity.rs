@@ -7,20 +7,25 @@ struct Units {
     /// What is measured, e.g. `disk size`.
     what: &'static str,
     units: &'static [(&'static str, u64)],
-    /// The unit to propose for a bare number, and a right example.
-    usual: &'static str,
+    /// What a bare number most likely means.
+    bare: fn(u64) -> String,
+    /// A right one.
     example: &'static str,
 }
 
 const DISK: Units = Units {
     what: "disk size",
     units: &[("GB", 1), ("GiB", 1), ("TB", 1024), ("TiB", 1024)],
-    usual: "GB",
+    bare: |number| format!("{number}GB"),
     example: "100GB",
 };
 
-const HEAP: Units =
-    Units { what: "heap size", units: &[("MiB", 1), ("GiB", 1024)], usual: "MiB", example: "256MiB" };
+const HEAP: Units = Units {
+    what: "heap size",
+    units: &[("MiB", 1), ("GiB", 1024)],
+    bare: |number| format!("{}MiB", mebi(number)),
+    example: "256MiB",
+};
 
 const MEMORY: Units = Units {
     what: "memory size",
@@ -32,16 +37,21 @@ const MEMORY: Units = Units {
         ("G", 1_000_000_000),
         ("T", 1_000_000_000_000),
     ],
-    usual: "Mi",
+    bare: |number| format!("{}Mi", mebi(number)),
     example: "1Gi",
 };
 
 const DURATION: Units = Units {
     what: "duration",
     units: &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)],
-    usual: "s",
+    bare: |number| if number < 1000 { format!("{number}s") } else { format!("{number}ms") },
     example: "30s",
 };
+
+/// A number that is too large to count MiB counts bytes.
+fn mebi(number: u64) -> u64 {
+    if number < 1 << 20 { number } else { number.div_ceil(1 << 20) }
+}
 
 /// A disk size in GB. Google counts a GB of disk as 2^30 bytes, so GB and GiB are the same here.
 pub(super) fn disk_gb(text: &str) -> Result<u32, Problem> {
@@ -109,16 +119,17 @@ fn parse(text: &str, units: &Units) -> Result<u64, Problem> {
             code: "missing-unit",
             message: format!("`{text}` has no unit"),
             reason: format!("A {} carries its unit, so that nobody has to guess it.", units.what),
-            fix: format!("write `{number}{}`; units: {}", units.usual, units.names()),
+            fix: format!("write `{}`; units: {}", (units.bare)(number.parse().unwrap_or(1)), units.names()),
         });
     }
     let Some((name, factor)) = units.units.iter().find(|(name, _)| *name == unit) else {
-        let meant = units.nearest(unit);
+        let meant =
+            compound(text, units).or_else(|| units.nearest(unit).map(|name| format!("{number}{name}")));
         return Err(Problem {
             code: "unknown-unit",
             message: format!("`{unit}` is not a unit of a {}", units.what),
-            reason: format!("Units: {}.", units.names()),
-            fix: format!("write `{number}{meant}`"),
+            reason: format!("It is one whole number with one unit: {}.", units.names()),
+            fix: format!("write `{}`", meant.unwrap_or_else(|| units.example.to_owned())),
         });
     };
     if text.len() != number.len() + name.len() {
@@ -152,14 +163,28 @@ impl Units {
         names.join(", ")
     }
 
-    /// The unit that was most likely meant: the same first letter, else the usual one.
-    fn nearest(&self, unit: &str) -> &'static str {
-        let same = |a: &str, b: &str| {
-            a.chars().next().map(|c| c.to_ascii_lowercase())
-                == b.chars().next().map(|c| c.to_ascii_lowercase())
-        };
-        self.units.iter().find(|(name, _)| same(name, unit)).map_or(self.usual, |(name, _)| name)
+    /// The unit that was most likely meant: the longest that the word begins with, else one with the same first letter.
+    fn nearest(&self, word: &str) -> Option<&'static str> {
+        let names = || self.units.iter().map(|(name, _)| *name);
+        let first = |text: &str| text.chars().next().map(|c| c.to_ascii_lowercase());
+        let begun = names().filter(|name| word.starts_with(name)).max_by_key(|name| name.len());
+        begun.or_else(|| names().find(|name| first(name) == first(word)))
     }
+}
+
+/// The sum of a quantity in several parts, such as `1m30s`, in the largest unit that measures it wholly.
+fn compound(text: &str, units: &Units) -> Option<String> {
+    let (mut sum, mut rest) = (0_u64, text);
+    while !rest.is_empty() {
+        let (number, behind) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
+        let (unit, behind) =
+            behind.split_at(behind.find(|c: char| c.is_ascii_digit()).unwrap_or(behind.len()));
+        let (_, factor) = units.units.iter().find(|(name, _)| *name == unit)?;
+        sum = sum.checked_add(number.parse::<u64>().ok()?.checked_mul(*factor)?)?;
+        rest = behind;
+    }
+    let whole = units.units.iter().filter(|(_, factor)| sum > 0 && sum.is_multiple_of(*factor));
+    whole.max_by_key(|(_, factor)| *factor).map(|(name, factor)| format!("{}{name}", sum / factor))
 }
 
 #[cfg(test)]
@@ -184,6 +209,7 @@ mod tests {
             ("100 GB", "write `100GB`"),
             ("100Gi", "write `100GB`"),
             ("1t", "write `1TB`"),
+            ("1x", "write `100GB`"),
             ("big", "write it like `100GB`; units: GB, GiB, TB, TiB"),
             ("99999999999999999999GB", "write a smaller one, such as `100GB`"),
         ] {
@@ -191,8 +217,18 @@ mod tests {
         }
         assert_eq!(cpu_millis("0.5").unwrap_err().fix, "write `500m`");
         assert_eq!(cpu_millis("2").unwrap_err().fix, "write `2000m`");
-        assert_eq!(memory_bytes("1GB").unwrap_err().fix, "write `1Gi`");
-        assert_eq!(duration_ms("30").unwrap_err().code, "missing-unit");
+        assert_eq!(memory_bytes("1GB").unwrap_err().fix, "write `1G`");
+        assert_eq!(memory_bytes("1073741824").unwrap_err().fix, "write `1024Mi`; units: Mi, Gi, Ti, M, G, T");
+        for (text, fix) in [
+            ("30", "write `30s`; units: ms, s, m, h, d"),
+            ("30000", "write `30000ms`; units: ms, s, m, h, d"),
+            ("1m30s", "write `90s`"),
+            ("1h30m", "write `90m`"),
+            ("10min", "write `10m`"),
+            ("5 seconds", "write `5s`"),
+        ] {
+            assert_eq!(duration_ms(text).unwrap_err().fix, fix, "{text}");
+        }
         assert_eq!(duration_ms("25d").unwrap_err().code, "out-of-range");
     }
 }

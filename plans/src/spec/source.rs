@@ -34,18 +34,22 @@ impl From<Span> for Place {
     }
 }
 
+/// The most findings that are reported: more help nobody.
+const MAX_FINDINGS: usize = 500;
+
 /// Everything found so far, and the sources that it was found in.
 pub(super) struct Findings {
     sources: Vec<Source>,
     lines: Vec<Vec<String>>,
     list: Vec<Diagnostic>,
     errors: usize,
+    untold: usize,
 }
 
 impl Findings {
     pub(super) fn new(sources: Vec<Source>) -> Self {
         let lines = sources.iter().map(|source| lines(&source.text).map(str::to_owned).collect()).collect();
-        Self { sources, lines, list: Vec::new(), errors: 0 }
+        Self { sources, lines, list: Vec::new(), errors: 0, untold: 0 }
     }
 
     /// How many errors there are; a document is valid when reading it added none.
@@ -77,13 +81,18 @@ impl Findings {
     }
 
     fn push(&mut self, place: Option<Place>, severity: Severity, [code, message, reason, fix]: [&str; 4]) {
+        if self.list.len() >= MAX_FINDINGS {
+            self.untold += 1;
+            return;
+        }
         let mut reason = reason.to_owned();
         if let Some(replaced) = place.and_then(|place| place.replaced) {
             if !reason.is_empty() {
                 reason.push(' ');
             }
             let line = self.source_line(replaced).unwrap_or_default();
-            reason.push_str(&format!("The file has `{}` at {}.", line.trim(), self.location(replaced)));
+            let code = line.split(" #").next().unwrap_or_default().trim();
+            reason.push_str(&format!("It overrides `{code}` at {}.", self.location(replaced)));
         }
         self.list.push(Diagnostic {
             location: place.map(|place| self.location(place.span)),
@@ -121,6 +130,17 @@ impl Findings {
         };
         self.list.sort_by_key(key);
         self.list.dedup();
+        if self.untold > 0 {
+            self.list.push(Diagnostic {
+                location: None,
+                severity: if self.errors > 0 { Severity::Error } else { Severity::Warning },
+                code: "too-many-problems".to_owned(),
+                message: format!("{} more problems are not shown", self.untold),
+                reason: format!("{MAX_FINDINGS} are enough to begin with."),
+                fix: "mend those above and run again".to_owned(),
+                source_line: None,
+            });
+        }
         self.list
     }
 }

@@ -1,5 +1,6 @@
 //! `${env:NAME}` in values: the only substitution inside a file. `$${` stands for `${` itself.
 
+use super::formats::Problem;
 use super::source::{Findings, Span};
 use super::tree::{Node, Scalar, ScalarKind, Value};
 
@@ -25,7 +26,7 @@ pub(super) fn substitute(node: &mut Node, lookup: Lookup<'_>, findings: &mut Fin
 fn substitute_scalar(scalar: &mut Scalar, span: Span, lookup: Lookup<'_>, findings: &mut Findings) {
     let mut result = String::new();
     let mut rest = scalar.text.as_str();
-    let (mut replaced, mut failed) = (false, false);
+    let mut replaced = false;
     while let Some(start) = rest.find("${") {
         let (before, from) = rest.split_at(start);
         if let Some(kept) = before.strip_suffix('$') {
@@ -35,67 +36,53 @@ fn substitute_scalar(scalar: &mut Scalar, span: Span, lookup: Lookup<'_>, findin
             continue;
         }
         result.push_str(before);
-        let offset = scalar.text.len() - from.len();
-        let Some(end) = from.find('}') else {
-            let place = inside(scalar, span, offset, from.chars().count());
-            let message = "`${` has no closing `}`".to_owned();
-            findings.error(
-                Some(place.into()),
-                "invalid-substitution",
-                message,
-                "",
-                "write `${env:NAME}`, or `$${` for the characters themselves".to_owned(),
-            );
-            failed = true;
-            rest = "";
-            continue;
-        };
-        let (variable, behind) = from.split_at(end + 1);
-        let place = inside(scalar, span, offset, variable.chars().count());
-        match value_of(variable, place, lookup, findings) {
-            Some(value) => result.push_str(&value),
-            None => failed = true,
+        let (variable, behind) = from.split_at(from.find('}').map_or(from.len(), |end| end + 1));
+        match value_of(variable, lookup) {
+            Ok(value) => result.push_str(&value),
+            Err(Problem { code, message, reason, fix }) => {
+                // One problem a value: the rest of it waits for the next run.
+                let place = inside(scalar, span, scalar.text.len() - from.len(), variable.chars().count());
+                findings.error(Some(place.into()), code, message, &reason, fix);
+                scalar.kind = ScalarKind::Unknown;
+                return;
+            }
         }
         replaced = true;
         rest = behind;
     }
     result.push_str(rest);
     scalar.text = result;
-    if failed {
-        scalar.kind = ScalarKind::Unknown;
-    } else if replaced && scalar.kind == ScalarKind::Plain {
+    if replaced && scalar.kind == ScalarKind::Plain {
         scalar.kind = ScalarKind::Substituted;
     }
 }
 
-/// The value of `${env:NAME}`, or a finding.
-fn value_of(variable: &str, place: Span, lookup: Lookup<'_>, findings: &mut Findings) -> Option<String> {
-    let inner = variable.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
-    let name = inner.strip_prefix("env:").filter(|name| {
+/// The value of `${env:NAME}`.
+fn value_of(variable: &str, lookup: Lookup<'_>) -> Result<String, Problem> {
+    let is_name = |name: &str| {
         let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.bytes().all(word)
-    });
-    let Some(name) = name else {
-        findings.error(
-            Some(place.into()),
-            "invalid-substitution",
-            format!("`{variable}` is not a substitution"),
-            "The only one is `${env:NAME}`: no defaults, no nesting, no other sources.",
-            "write `${env:NAME}`, or `$${` for the characters themselves".to_owned(),
-        );
-        return None;
     };
-    let value = lookup(name);
-    if value.is_none() {
-        findings.error(
-            Some(place.into()),
-            "unset-variable",
-            format!("the environment variable `{name}` is not set"),
-            "An unset variable is never read as empty.",
-            format!("set it: `export {name}=...`, or write the value here"),
-        );
-    }
-    value
+    let inner = variable.strip_prefix("${env:").and_then(|rest| rest.strip_suffix('}'));
+    let Some(name) = inner.filter(|name| is_name(name)) else {
+        let message = if variable.ends_with('}') {
+            format!("`{variable}` is not a substitution")
+        } else {
+            "`${` has no closing `}`".to_owned()
+        };
+        return Err(Problem {
+            code: "invalid-substitution",
+            message,
+            reason: "The only one is `${env:NAME}`: no defaults, no nesting, no other sources.".to_owned(),
+            fix: "write `${env:NAME}`, or `$${` for the characters themselves".to_owned(),
+        });
+    };
+    lookup(name).ok_or_else(|| Problem {
+        code: "unset-variable",
+        message: format!("the environment variable `{name}` is not set"),
+        reason: "An unset variable is never read as empty.".to_owned(),
+        fix: format!("set it: `export {name}=...`, or write the value here"),
+    })
 }
 
 /// The part of a scalar's span that begins `offset` bytes into its text, where the text stands as it was written.

@@ -2,7 +2,7 @@
 //! nodes, aliases are copied within a budget, and whatever is wrong with the syntax is collected.
 
 use super::source::{Findings, Span};
-use granit_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Tag};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -129,7 +129,7 @@ pub(super) fn parse(source: usize, text: &str, findings: &mut Findings) -> Vec<N
             None => break,
             Some(Ok((event, span))) => builder.event(event, span),
             Some(Err(error)) => {
-                builder.syntax_error(text, &error);
+                builder.syntax_error(&error);
                 builder.open = Open::default();
                 if !matches!(parser.proceed_next_document(), Ok(true)) {
                     break;
@@ -143,7 +143,7 @@ pub(super) fn parse(source: usize, text: &str, findings: &mut Findings) -> Vec<N
 /// A collection whose end has not been met.
 enum Frame {
     List { span: Span, anchor: usize, items: Vec<Node> },
-    Map { span: Span, anchor: usize, entries: Vec<Entry>, key: Option<Key> },
+    Map { span: Span, anchor: usize, entries: Vec<Entry>, seen: BTreeMap<String, Span>, key: Option<Key> },
 }
 
 /// A map's key, waiting for its value; without a text it was no scalar and its value is dropped.
@@ -183,7 +183,13 @@ impl Builder<'_> {
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.refuse_tag(tag.as_ref(), span);
-                self.open.frames.push(Frame::Map { span, anchor, entries: Vec::new(), key: None });
+                self.open.frames.push(Frame::Map {
+                    span,
+                    anchor,
+                    entries: Vec::new(),
+                    seen: BTreeMap::new(),
+                    key: None,
+                });
             }
             Event::SequenceEnd | Event::MappingEnd => match self.open.frames.pop() {
                 Some(Frame::List { span, anchor, items }) => {
@@ -233,7 +239,7 @@ impl Builder<'_> {
         match self.open.frames.last_mut() {
             None => self.documents.push(node),
             Some(Frame::List { items, .. }) => items.push(node),
-            Some(Frame::Map { entries, key, .. }) => match key.take() {
+            Some(Frame::Map { entries, seen, key, .. }) => match key.take() {
                 None => {
                     let span = node.span;
                     let text = match node.value {
@@ -247,25 +253,22 @@ impl Builder<'_> {
                             span,
                             "invalid-key",
                             "a key is a word, not a list or a map".to_owned(),
-                            "",
+                            "The keys of the file are all words.",
                             "quote the key if it begins with `[`, `{` or `?`".to_owned(),
                         );
                     }
                 }
                 Some(Key { text: None, .. }) => {}
-                Some(Key { text: Some(text), span }) => {
-                    let first = entries.iter().find(|entry| entry.key == text).map(|entry| entry.key_span);
-                    match first {
-                        None => entries.push(Entry { key: text, key_span: span, node }),
-                        Some(first) => self.error(
-                            span,
-                            "duplicate-key",
-                            format!("`{text}` stands here twice"),
-                            &format!("It stands on line {} already, and only one can count.", first.line),
-                            "remove one of the two".to_owned(),
-                        ),
-                    }
-                }
+                Some(Key { text: Some(text), span }) => match seen.insert(text.clone(), span) {
+                    None => entries.push(Entry { key: text, key_span: span, node }),
+                    Some(first) => self.error(
+                        span,
+                        "duplicate-key",
+                        format!("`{text}` stands here twice"),
+                        &format!("It stands on line {} already, and only one can count.", first.line),
+                        "remove one of the two".to_owned(),
+                    ),
+                },
             },
         }
     }
@@ -274,11 +277,14 @@ impl Builder<'_> {
         let Some(node) = self.open.anchors.get(&id).filter(|_| self.open.aliased <= MAX_ALIASED) else {
             if self.open.aliased <= MAX_ALIASED {
                 let message = "an alias stands inside the value it repeats".to_owned();
-                self.error(span, "recursive-alias", message, "", "write the value itself".to_owned());
+                let fix = "write the value itself".to_owned();
+                self.error(span, "recursive-alias", message, "Such a value would have no end.", fix);
             }
             return Node::unknown(span);
         };
         let (size, depth) = node.extent();
+        let node = node.clone();
+        self.open.aliased += size;
         if depth + self.open.frames.len() > MAX_DEPTH {
             self.error(
                 span,
@@ -289,8 +295,6 @@ impl Builder<'_> {
             );
             return Node::unknown(span);
         }
-        let node = node.clone();
-        self.open.aliased += size;
         if self.open.aliased > MAX_ALIASED {
             self.error(
                 span,
@@ -341,34 +345,46 @@ impl Builder<'_> {
         );
     }
 
-    fn syntax_error(&mut self, text: &str, error: &ScanError) {
-        let marker = granit_parser::Span::empty(*error.marker());
-        let span = self.span(&marker);
-        let info = error.info();
-        let line =
-            text.lines().nth(usize::try_from(span.line).unwrap_or(1).saturating_sub(1)).unwrap_or_default();
-        let indent: String = line.chars().take_while(|c| c.is_whitespace()).collect();
-        let fix = if indent.contains('\t') || info.contains("tab") {
-            "indent with spaces"
-        } else if info.contains("quote") {
-            "close the quotation mark"
-        } else if info.contains("simple key") || info.contains("':'") {
-            "write `key: value`, or quote a value that has a `:` in it"
-        } else if info.contains("indentation") || info.contains("block") {
-            "indent the keys of one map alike"
-        } else {
-            "mend the syntax here or on the line above"
-        };
+    fn syntax_error(&mut self, error: &ScanError) {
+        let span = self.span(&granit_parser::Span::empty(*error.marker()));
+        if *error.kind() == ErrorKind::RecursionLimitExceeded {
+            let message = format!("lists and maps nest deeper than {MAX_DEPTH} levels");
+            let fix = "remove the nested brackets".to_owned();
+            return self.error(span, "too-deep", message, "No right file does.", fix);
+        }
         self.error(
             span,
             "yaml-syntax",
-            format!("this is not YAML: {info}"),
+            format!("this is not YAML: {}", error.info()),
             "The rest of this document could not be read.",
-            fix.to_owned(),
+            syntax_hint(error.kind()).to_owned(),
         );
     }
 
     fn error(&mut self, span: Span, code: &str, message: String, reason: &str, fix: String) {
         self.findings.error(Some(span.into()), code, message, reason, fix);
+    }
+}
+
+/// What most likely mends a syntax error.
+fn syntax_hint(kind: &ErrorKind) -> &'static str {
+    use ErrorKind as K;
+    let is_one_of = |kinds: &[ErrorKind]| kinds.contains(kind);
+    if is_one_of(&[K::TabNotAllowed, K::TabInBlockIndentation, K::TabInIndentation, K::TabInPlainScalar]) {
+        "indent with spaces"
+    } else if is_one_of(&[K::UnclosedQuotedScalar, K::DocumentIndicatorInQuotedScalar]) {
+        "close the quotation mark"
+    } else if is_one_of(&[K::SimpleKeyExpected, K::InvalidSimpleKey, K::InvalidColonPlacement]) {
+        "write `key: value`, or quote a value that has a `:` in it"
+    } else if is_one_of(&[K::MappingValueNotAllowed, K::InvalidIndentation, K::ExpectedBlockMappingKey]) {
+        "indent the keys of one map alike, or quote a value that has a `:` in it"
+    } else if is_one_of(&[K::ExpectedFlowMappingSeparator, K::UnexpectedEofFlowMapping]) {
+        "close the `{` before this line"
+    } else if is_one_of(&[K::ExpectedFlowSequenceSeparator, K::UnexpectedEofFlowSequence]) {
+        "close the `[` before this line"
+    } else if matches!(kind, K::UnclosedFlowCollection { .. }) {
+        "close the bracket"
+    } else {
+        "mend the syntax here or on the line above"
     }
 }

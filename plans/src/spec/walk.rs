@@ -100,12 +100,13 @@ impl Walk<'_> {
         let extra = schema.get("additionalProperties").filter(|extra| extra.is_object());
         let key_format = schema.pointer("/propertyNames/format").and_then(Json::as_str);
         let mut kept = Map::new();
+        let mut misspelt = Vec::new();
         for entry in entries {
             let at = Place::from(entry.key_span);
             let path = join(path, &entry.key);
             let known = properties.and_then(|properties| properties.get(&entry.key));
             let Some(schema) = known.or(extra) else {
-                self.unknown_key(entry, properties, &path);
+                misspelt.extend(self.unknown_key(entry, properties, &path));
                 continue;
             };
             if known.is_none()
@@ -122,17 +123,21 @@ impl Walk<'_> {
                 kept.insert(entry.key.clone(), value);
             }
         }
-        let required =
-            schema.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str);
-        for name in required.filter(|name| !entries.iter().any(|entry| entry.key == *name)) {
-            self.missing_key(key, schema, path, name);
+        // A misspelt key is not missing as well.
+        for (name, at) in &misspelt {
+            self.places.0.entry(join(path, name)).or_insert(Spans { key: *at, value: *at });
+        }
+        for name in list(schema, "required").filter_map(Json::as_str) {
+            if !self.places.has(&join(path, name)) {
+                self.missing_key(key, schema, path, name);
+            }
         }
         Some(Json::Object(kept))
     }
 
     fn missing_key(&mut self, key: Place, schema: &Json, path: &str, name: &str) {
         let property = schema.pointer(&format!("/properties/{name}")).unwrap_or(&Json::Null);
-        let reason = property.get("description").and_then(Json::as_str).unwrap_or_default();
+        let reason = description(property);
         let example = match property.get("const").and_then(Json::as_str) {
             Some(only) => format!("{name}: {only}"),
             None if allows(property, "integer") => format!("{name}: 3"),
@@ -147,23 +152,31 @@ impl Walk<'_> {
         self.findings.error(Some(key), "missing-key", message, reason, format!("add `{example}`"));
     }
 
-    fn unknown_key(&mut self, entry: &Entry, properties: Option<&Map<String, Json>>, path: &str) {
+    /// Reports the key, and gives back the one that was most likely meant, with its place.
+    fn unknown_key<'k>(
+        &mut self,
+        entry: &Entry,
+        properties: Option<&'k Map<String, Json>>,
+        path: &str,
+    ) -> Option<(&'k str, Place)> {
         let key = entry.key.as_str();
-        let place = Some(Place::from(entry.key_span));
+        let at = Place::from(entry.key_span);
+        let place = Some(at);
         if key == "<<" {
             self.findings.error(
                 place,
                 "merge-key",
-                "merge keys (`<<`) are not part of YAML 1.2".to_owned(),
-                "",
+                "merge keys (`<<`) are not read".to_owned(),
+                "They are no part of YAML 1.2, and which value wins is hard to see.",
                 "write the keys themselves, or repeat a whole value with an alias".to_owned(),
             );
-            return;
+            return None;
         }
-        let known: Vec<&str> = properties.into_iter().flat_map(Map::keys).map(String::as_str).collect();
+        let known: Vec<&'k str> = properties.into_iter().flat_map(Map::keys).map(String::as_str).collect();
         let mut elsewhere = Vec::new();
         find_key(self.root, key, "", &mut elsewhere);
-        let fix = match (nearest(key, &known), elsewhere.first()) {
+        let near = nearest(key, &known);
+        let fix = match (near, elsewhere.first()) {
             (Some(near), _) => format!("did you mean `{near}`?"),
             (None, Some(place)) => format!("did you mean `{place}`?"),
             (None, None) => "remove it".to_owned(),
@@ -171,6 +184,7 @@ impl Walk<'_> {
         let reason = format!("Known here: {}.", known.join(", "));
         let message = format!("unknown key `{path}`");
         self.findings.error(place, "unknown-key", message, &reason, fix);
+        near.map(|near| (near, at))
     }
 
     fn scalar(&mut self, node: &Node, scalar: &Scalar, at: Place, schema: &Json, path: &str) -> Option<Json> {
@@ -217,7 +231,7 @@ impl Walk<'_> {
     fn text(&mut self, text: &str, at: Place, schema: &Json, path: &str) -> Option<Json> {
         let allowed = choices(schema);
         if !allowed.is_empty() && !allowed.contains(&text) {
-            self.not_a_choice(text, &allowed, at, path);
+            self.not_a_choice(text, &allowed, at, path, description(schema));
             return None;
         }
         if let Some(format) = schema.get("format").and_then(Json::as_str)
@@ -229,7 +243,7 @@ impl Walk<'_> {
         Some(Json::from(text))
     }
 
-    fn not_a_choice(&mut self, text: &str, allowed: &[&str], at: Place, path: &str) {
+    fn not_a_choice(&mut self, text: &str, allowed: &[&str], at: Place, path: &str, description: &str) {
         let list = allowed.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ");
         let same = allowed.iter().copied().find(|value| value.eq_ignore_ascii_case(text));
         let (code, reason) = match path {
@@ -246,7 +260,7 @@ impl Walk<'_> {
                 "unsupported-tier",
                 "Google has renamed the tiers: STANDARD is BASIC_HDD, PREMIUM is BASIC_SSD.",
             ),
-            _ => ("unknown-value", ""),
+            _ => ("unknown-value", description),
         };
         let renamed = match text {
             "STANDARD" => Some("BASIC_HDD"),
@@ -256,8 +270,8 @@ impl Walk<'_> {
         };
         let near = same.or(renamed.filter(|name| allowed.contains(name))).or_else(|| nearest(text, allowed));
         let fix = match (near, allowed) {
+            (_, [only]) => format!("write `{only}`"),
             (Some(near), _) => format!("write `{near}`; values: {list}"),
-            (None, [only]) => format!("write `{only}`"),
             (None, _) => format!("write one of {list}"),
         };
         let name = path.rsplit('.').next().unwrap_or(path);
@@ -270,14 +284,18 @@ impl Walk<'_> {
         if (least..=most).contains(&number) {
             return u64::try_from(number).ok().map(Json::from);
         }
-        let near = if number < least { least } else { most };
-        self.findings.error(
-            Some(at),
-            "out-of-range",
-            format!("{text} is out of range"),
-            &format!("It goes from {least} to {most}."),
-            format!("write `{near}`, or another number in the range"),
-        );
+        let listed: Vec<String> =
+            list(schema, "enum").filter_map(Json::as_i64).map(|one| one.to_string()).collect();
+        let (reason, fix) = if listed.is_empty() {
+            let near = if number < least { least } else { most };
+            (
+                format!("It goes from {least} to {most}."),
+                format!("write a number in the range, such as `{near}`"),
+            )
+        } else {
+            (description(schema).to_owned(), format!("write one of {}", listed.join(", ")))
+        };
+        self.findings.error(Some(at), "out-of-range", format!("{text} is out of range"), &reason, fix);
         None
     }
 
@@ -290,16 +308,26 @@ impl Walk<'_> {
                 "no" | "off" | "n" | "0" | "false" => "write `false`".to_owned(),
                 _ => "write `true` or `false`".to_owned(),
             },
-            (Some(text), "a whole number") if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            (Some(text), "a whole number")
+                if found == "a text" && text.bytes().all(|byte| byte.is_ascii_digit()) =>
+            {
                 format!("write `{text}` without quotation marks")
             }
             (Some(text), "a list") => format!("write `[{text}]`"),
             (_, "a map") => "write its keys on lines of their own, or `{}` for the defaults".to_owned(),
             (_, wanted) => format!("write {wanted}"),
         };
-        let name = if path.is_empty() { "the document" } else { path };
-        let message = format!("`{name}` must be {wanted}, not {found}");
-        let reason = schema.get("description").and_then(Json::as_str).unwrap_or_default();
+        if path.is_empty() {
+            let message = format!("a document must be {wanted}, not {found}");
+            let reason = "A file holds one or more documents of `kind: Ensemble`.";
+            let fix = "begin with `apiVersion: zkprov.dev/v1`, or see a whole file: `zkprov init`".to_owned();
+            return self.findings.error(Some(at), "wrong-type", message, reason, fix);
+        }
+        let message = format!("`{path}` must be {wanted}, not {found}");
+        let reason = match description(schema) {
+            "" => "YAML gives a plain word its type by its looks; quotation marks make it a text.",
+            description => description,
+        };
         self.findings.error(Some(at), "wrong-type", message, reason, fix);
     }
 
@@ -313,7 +341,7 @@ enum Read {
     Text,
     Number(i128),
     Bool(bool),
-    /// A floating point number.
+    /// Anything the file has no use for, in words.
     Other(&'static str),
 }
 
@@ -355,7 +383,8 @@ fn read(scalar: &Scalar, schema: &Json) -> Read {
         return Read::Text;
     }
     if digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return text.parse().map_or(Read::Other("so large a number"), Read::Number);
+        let beyond = if text.starts_with('-') { i128::MIN } else { i128::MAX };
+        return Read::Number(text.parse().unwrap_or(beyond));
     }
     let special = matches!(digits.to_ascii_lowercase().as_str(), ".inf" | ".nan");
     if special || (text.parse::<f64>().is_ok() && digits != ".") {
@@ -386,14 +415,22 @@ fn wanted(schema: &Json) -> &'static str {
 
 /// The texts that a schema's `const`, `enum` or `oneOf` of them offers; none: any text.
 fn choices(schema: &Json) -> Vec<&str> {
-    let list = |name: &str| schema.get(name).and_then(Json::as_array).into_iter().flatten();
     schema
         .get("const")
         .and_then(Json::as_str)
         .into_iter()
-        .chain(list("enum").filter_map(Json::as_str))
-        .chain(list("oneOf").flat_map(choices))
+        .chain(list(schema, "enum").filter_map(Json::as_str))
+        .chain(list(schema, "oneOf").flat_map(choices))
         .collect()
+}
+
+/// The elements of a list that the schema has under this name.
+fn list<'a>(schema: &'a Json, name: &str) -> impl Iterator<Item = &'a Json> {
+    schema.get(name).and_then(Json::as_array).into_iter().flatten()
+}
+
+fn description(schema: &Json) -> &str {
+    schema.get("description").and_then(Json::as_str).unwrap_or_default()
 }
 
 /// The paths at which the schema knows a key.

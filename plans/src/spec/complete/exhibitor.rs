@@ -84,13 +84,16 @@ fn check_replicas(replicas: u32, single: bool, context: &mut Context<'_>) {
             "even-replicas",
             format!("{replicas} replicas are an even number"),
             &format!(
-                "ZooKeeper needs a majority: {replicas} members survive {} failure{}, no more than {} do, and a split in \
-                 halves stops both.",
-                replicas / 2 - 1,
-                if replicas == 4 { "" } else { "s" },
+                "ZooKeeper needs a majority, {} of {replicas}: that survives no more failures than {} of {}, and a split \
+                 into halves stops it.",
+                replicas / 2 + 1,
+                replicas / 2,
                 replicas - 1,
             ),
-            format!("write {} or {}", replicas - 1, replicas + 1),
+            match replicas {
+                2 => "write 3, or 1 with `allowSingle: true`".to_owned(),
+                _ => format!("write {} or {}", replicas - 1, replicas + 1),
+            },
         ),
     }
 }
@@ -167,7 +170,7 @@ fn grace(given: Option<String>, context: &mut Context<'_>) -> u32 {
         context.error(
             &format!("{BASE}.terminationGrace"),
             "out-of-range",
-            format!("{ms} ms is no grace period"),
+            format!("{} is no grace period", shown(ms)),
             "Kubernetes counts it in whole seconds; from 1s to 1h is useful here.",
             "write `30s`".to_owned(),
         );
@@ -184,9 +187,13 @@ fn settings(given: file::Settings, context: &mut Context<'_>) -> Settings {
         context.error(
             &format!("{BASE}.settings.{given}"),
             "settling-too-short",
-            format!("`settling` ({settling_ms} ms) is not more than twice `check` ({check_ms} ms)"),
+            format!(
+                "`settling` ({}) is not more than twice `check` ({})",
+                shown(settling_ms),
+                shown(check_ms)
+            ),
             "Exhibitor would change the membership before it has seen a member's state twice.",
-            format!("write `settling: {}s`, or a shorter `check`", u64::from(check_ms) * 6 / 1000),
+            format!("write `settling: {}`, or a shorter `check`", shown(check_ms.saturating_mul(6))),
         );
     }
     let cleanup_period_ms = quantity(given.cleanup_period, duration_ms, 300_000);
@@ -202,10 +209,19 @@ fn at_least(key: &str, ms: u32, least: u32, usual: &str, context: &mut Context<'
         context.error(
             &format!("{BASE}.settings.{key}"),
             "out-of-range",
-            format!("`{key}` of {ms} ms is too short"),
-            &format!("The least is {least} ms."),
+            format!("`{key}` of {} is too short", shown(ms)),
+            &format!("The least is {}.", shown(least)),
             format!("write `{usual}`"),
         );
+    }
+}
+
+/// A duration as the file writes it.
+fn shown(ms: u32) -> String {
+    match ms {
+        _ if ms.is_multiple_of(60_000) => format!("{}m", ms / 60_000),
+        _ if ms.is_multiple_of(1_000) => format!("{}s", ms / 1_000),
+        _ => format!("{ms}ms"),
     }
 }
 
@@ -240,7 +256,7 @@ fn backup(given: file::Backup, context: &mut Context<'_>) -> Backup {
         context.error(
             &format!("{BASE}.settings.backup.maxStore"),
             "backup-too-short",
-            format!("copies are kept for {max_store_ms} ms, and made every {period_ms} ms"),
+            format!("copies are kept for {}, and made every {}", shown(max_store_ms), shown(period_ms)),
             "Each copy would be gone before the next is made.",
             "write a `maxStore` of several periods, such as `6h`".to_owned(),
         );

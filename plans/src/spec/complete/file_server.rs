@@ -50,7 +50,7 @@ pub(super) fn complete(
     around: &Surroundings<'_>,
     context: &mut Context<'_>,
 ) -> FileServer {
-    check_kinds(around.cluster, context);
+    check_kinds(given.is_some(), around.cluster, context);
     let given = given.unwrap_or_default();
     match given {
         file::FileServer { external: Some(external), .. } => FileServer::External(External {
@@ -67,11 +67,11 @@ pub(super) fn complete(
 }
 
 /// Exactly one kind, and `external` where Google Cloud cannot reach.
-fn check_kinds(cluster: &Cluster, context: &mut Context<'_>) {
+fn check_kinds(given: bool, cluster: &Cluster, context: &mut Context<'_>) {
     let has = |kind: &&str| context.places.has(&format!("spec.fileServer.{kind}"));
     let kinds: Vec<&str> = KINDS.into_iter().filter(has).collect();
     match kinds.as_slice() {
-        [] if context.places.has("spec.fileServer") => context.error(
+        [] if given => context.error(
             "spec.fileServer",
             "no-file-server",
             "`fileServer` names no kind".to_owned(),
@@ -142,8 +142,7 @@ fn complete_single_node(
     let disk = given.disk.unwrap_or_default();
     let data_gb = quantity(disk.size, disk_gb, 100);
     check_size(&format!("{BASE}.disk.size"), data_gb, &DISK, context);
-    let allowed_ranges = given.allowed_ranges.unwrap_or_default();
-    check_open(&format!("{BASE}.allowedRanges"), &allowed_ranges, context);
+
     let (network, subnetwork) = around.network();
     let same_network = given.network.as_deref().is_none_or(|own| own == network);
     if !same_network {
@@ -178,24 +177,11 @@ fn complete_single_node(
             start_time: or(snapshots.start_time, "04:00"),
             keep_days: snapshots.keep_days.unwrap_or(7),
         }),
-        allowed_ranges,
+        allowed_ranges: given.allowed_ranges.unwrap_or_default(),
         external_address: given.external_address.unwrap_or(true),
         network: or(given.network, network),
         subnetwork: own_subnetwork,
         node_ranges: given.node_ranges.unwrap_or_else(|| vec![AUTO_MODE_RANGE.to_owned()]),
-    }
-}
-
-/// Nothing may open the share to every address.
-fn check_open(path: &str, ranges: &[String], context: &mut Context<'_>) {
-    for (index, range) in ranges.iter().enumerate().filter(|(_, range)| range.ends_with("/0")) {
-        context.error(
-            &format!("{path}.{index}"),
-            "open-to-everyone",
-            format!("`{range}` opens the file server to every address"),
-            "Neither its NFS nor its SMB asks for a password.",
-            "name the ranges that need it".to_owned(),
-        );
     }
 }
 
@@ -215,7 +201,7 @@ fn complete_filestore(
     let zone = around.zone;
     let region = zone.rsplit_once('-').map_or(zone, |(region, _)| region);
     let location = if regional { region } else { zone };
-    check_zone(&format!("{BASE}.location"), given.location.as_deref(), location, context);
+    check_location(&name, given.location.as_deref(), location, context);
     let reserved_range = or(given.reserved_range, "10.87.0.0/29");
     if !reserved_range.ends_with("/29") {
         context.error(
@@ -234,6 +220,22 @@ fn complete_filestore(
         network: or(given.network, around.network().0),
         reserved_range,
         location: location.to_owned(),
+    }
+}
+
+/// A zonal instance stands in the spec's zone, a regional one in its region.
+fn check_location(tier: &str, given: Option<&str>, expected: &str, context: &mut Context<'_>) {
+    const PATH: &str = "spec.fileServer.filestore.location";
+    let dashes = |text: &str| text.matches('-').count();
+    match given {
+        Some(given) if !expected.is_empty() && dashes(given) != dashes(expected) => context.error(
+            PATH,
+            "wrong-location",
+            format!("a {tier} instance does not live in `{given}`"),
+            "REGIONAL and ENTERPRISE instances live in a region, the others in a zone.",
+            format!("remove the key, or write `{expected}`"),
+        ),
+        Some(_) | None => check_zone(PATH, given, expected, context),
     }
 }
 
