@@ -3,6 +3,7 @@
 pub mod connection;
 pub mod credentials;
 pub mod error;
+pub mod lease;
 pub mod provider;
 pub mod providers;
 pub mod wait;

@@ -3,6 +3,8 @@
 
 pub mod access;
 pub(crate) mod api;
+pub mod kubeconfig;
+mod leases;
 mod objects;
 mod ready;
 

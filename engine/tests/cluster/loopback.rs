@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "support of tests: a broken fixture is to panic")]
 
-pub mod ensemble;
-
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
@@ -15,24 +13,24 @@ use tokio::net::TcpListener;
 
 /// One request as it came.
 #[derive(Debug, Clone)]
-pub struct Seen {
-    pub method: String,
+pub(crate) struct Seen {
+    pub(crate) method: String,
     /// Path and query, percent-decoded.
-    pub target: String,
-    pub authorization: String,
-    pub content_type: String,
-    pub body: Value,
+    pub(crate) target: String,
+    pub(crate) authorization: String,
+    pub(crate) content_type: String,
+    pub(crate) body: Value,
 }
 
 impl Seen {
     /// `GET /api/v1/...` without the query.
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         format!("{} {}", self.method, self.target.split('?').next().unwrap_or_default())
     }
 }
 
 /// What the server does with a request.
-pub enum Answer {
+pub(crate) enum Answer {
     Json(u16, Value),
     Text(u16, &'static str, String),
     /// The connection is closed without an answer, after the request was read.
@@ -41,13 +39,13 @@ pub enum Answer {
     Silence,
 }
 
-pub struct Server {
-    pub endpoint: String,
+pub(crate) struct Server {
+    pub(crate) endpoint: String,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl Server {
-    pub async fn start(script: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(script: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -67,12 +65,12 @@ impl Server {
     }
 
     /// All requests so far.
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
     /// Requests of this method so far.
-    pub fn seen_by(&self, method: &str) -> Vec<Seen> {
+    pub(crate) fn seen_by(&self, method: &str) -> Vec<Seen> {
         self.seen().into_iter().filter(|seen| seen.method == method).collect()
     }
 }

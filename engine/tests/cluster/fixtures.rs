@@ -1,12 +1,14 @@
 //! The spec and documents of one ensemble, as validation and rendering would make them.
 
+#![expect(clippy::unwrap_used, reason = "support of tests: a broken fixture is to panic")]
+
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use zkprov_plans::document::{Desired, Document};
 use zkprov_plans::plan::{Action, Change, Disruption, Precondition, ReadyWhen, Reason};
 use zkprov_plans::spec::ValidSpec;
 
-pub fn spec() -> ValidSpec {
+pub(crate) fn spec() -> ValidSpec {
     serde_json::from_value(json!({
         "name": "exhibitor", "labels": {}, "project": "p", "zone": "us-east1-d",
         "file_server": {"external": {"server": "files.example", "path": "/data"}},
@@ -26,15 +28,15 @@ pub fn spec() -> ValidSpec {
     .unwrap()
 }
 
-pub fn document(id: &str, body: Value) -> Document {
+pub(crate) fn document(id: &str, body: Value) -> Document {
     Document { id: id.parse().unwrap(), template: "t".to_owned(), body, text: String::new() }
 }
 
-pub fn desired(documents: &[(&str, Value)]) -> Desired {
+pub(crate) fn desired(documents: &[(&str, Value)]) -> Desired {
     Desired { documents: documents.iter().map(|(id, body)| document(id, body.clone())).collect() }
 }
 
-pub fn change(id: &str, action: Action, body: Value, ready_when: ReadyWhen) -> Change {
+pub(crate) fn change(id: &str, action: Action, body: Value, ready_when: ReadyWhen) -> Change {
     Change {
         id: id.parse().unwrap(),
         action,

@@ -1,9 +1,7 @@
 //! The Kubernetes provider against a scripted API server.
 
-mod loopback;
-
-use loopback::ensemble::{change, desired, spec};
-use loopback::{Answer, Seen, Server};
+use crate::fixtures::{change, desired, spec};
+use crate::loopback::{Answer, Seen, Server};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
