@@ -116,17 +116,13 @@ fn gke(session: &mut Session, api: &'static str) {
     let policy =
         json!({ "maintenancePolicy": { "resourceVersion": live["maintenancePolicy"]["resourceVersion"] } });
     session.call(api, "POST", &format!("{cluster}:setMaintenancePolicy"), &policy);
+    let management = json!({ "autoUpgrade": true, "autoRepair": true });
     let autoscaling = json!({ "enabled": true, "minNodeCount": 1, "maxNodeCount": 3 });
     let body = json!({ "nodePool": { "name": "extra", "initialNodeCount": 1, "autoscaling": autoscaling } });
     session.call(api, "POST", &format!("{cluster}/nodePools"), &body);
     session.get(api, &format!("{cluster}/nodePools"));
     session.call(api, "POST", &format!("{pool}:setSize"), &json!({ "nodeCount": 3 }));
-    session.call(
-        api,
-        "POST",
-        &format!("{pool}:setManagement"),
-        &json!({ "management": { "autoUpgrade": true } }),
-    );
+    session.call(api, "POST", &format!("{pool}:setManagement"), &json!({ "management": management }));
     session.call(
         api,
         "POST",

@@ -2,6 +2,8 @@
 
 use super::model::fill;
 use super::places::hyperdisk_only;
+use crate::rest::Failure;
+use crate::schema::Api;
 use serde_json::{Map, Value, json};
 
 /// Scopes of node service accounts that name none.
@@ -49,7 +51,10 @@ pub(super) fn cluster(spec: &mut Map<String, Value>) {
     endpoint_access(spec);
     services(spec);
     autoscaling(spec);
-    fill(
+    // A channel that was given and is empty is the wish for none.
+    spec.entry("releaseChannel").or_insert_with(|| json!({ "channel": "REGULAR" }));
+    Api::Container.fill(
+        "Cluster",
         spec,
         json!({
             "addonsConfig": {
@@ -100,7 +105,6 @@ pub(super) fn cluster(spec: &mut Map<String, Value>) {
                 "enableInsecureBindingSystemAuthenticated": true,
                 "enableInsecureBindingSystemUnauthenticated": true,
             },
-            "releaseChannel": { "channel": "REGULAR" },
             "securityPostureConfig": { "mode": "BASIC", "vulnerabilityMode": "VULNERABILITY_MODE_UNSPECIFIED" },
             "shieldedNodes": { "enabled": true },
             "userManagedKeysConfig": {},
@@ -211,7 +215,8 @@ pub(super) fn node_config(config: &mut Map<String, Value>) {
     let disk_type = disk_type.unwrap_or(default_type).to_owned();
     let twin_size = boot.get("sizeGb").and_then(Value::as_str).and_then(|size| size.parse::<i64>().ok());
     let size = config.get("diskSizeGb").and_then(Value::as_i64).or(twin_size).unwrap_or(100);
-    fill(
+    Api::Container.fill(
+        "NodeConfig",
         config,
         json!({
             "bootDisk": { "diskType": disk_type, "sizeGb": size.to_string() },
@@ -240,7 +245,8 @@ pub(super) fn pool(spec: &mut Map<String, Value>) {
             spec.remove("autoscaling");
         }
     }
-    fill(
+    Api::Container.fill(
+        "NodePool",
         spec,
         json!({
             "config": {},
@@ -260,4 +266,19 @@ pub(super) fn pool(spec: &mut Map<String, Value>) {
     if let Some(Value::Object(config)) = spec.get_mut("config") {
         node_config(config);
     }
+}
+
+/// # Errors
+/// 400 when nodes would not be upgraded or repaired although a release channel is set.
+pub(super) fn check_management(management: Option<&Value>, channel: &str) -> Result<(), Failure> {
+    let off =
+        |field: &str| management.is_some_and(|management| management.get(field).is_none_or(|on| on == false));
+    let what = match (off("autoUpgrade"), off("autoRepair")) {
+        (false, false) => return Ok(()),
+        _ if matches!(channel, "" | "UNSPECIFIED") => return Ok(()),
+        (true, true) => "Auto_upgrade and auto_repair",
+        (true, false) => "Auto_upgrade",
+        (false, true) => "Auto_repair",
+    };
+    Err(Failure::invalid(format!("{what} cannot be false when release_channel {channel} is set.")))
 }

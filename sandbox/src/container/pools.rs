@@ -23,6 +23,7 @@ pub(super) struct Home {
     place: Place,
     zones: Vec<String>,
     version: String,
+    channel: String,
     pods: Value,
     pod_range: Value,
     subnetwork: Value,
@@ -40,11 +41,18 @@ impl Home {
             place: cluster.place.clone(),
             zones: strings(cluster.spec.get("locations")),
             version: cluster.master_version.clone(),
+            channel: channel(cluster).to_owned(),
             pods: at("ipAllocationPolicy/clusterIpv4CidrBlock"),
             pod_range: at("ipAllocationPolicy/clusterSecondaryRangeName"),
             subnetwork: at("networkConfig/subnetwork"),
         }
     }
+}
+
+/// Release channel of a cluster, empty for none.
+fn channel(cluster: &Cluster) -> &str {
+    let channel = cluster.spec.get("releaseChannel").and_then(|channel| channel.get("channel"));
+    channel.and_then(Value::as_str).unwrap_or_default()
 }
 
 /// A pool as it will be, without nodes yet.
@@ -68,6 +76,7 @@ pub(super) fn new_pool(home: &Home, given: Value, ids: &mut Ids) -> Result<Pool,
     let machine_type =
         spec.get("config").and_then(|config| config.get("machineType")).and_then(Value::as_str);
     check_machine_type(machine_type.unwrap_or("e2-medium"), &zones)?;
+    defaults::check_management(spec.get("management"), &home.channel)?;
     let version = match spec.remove("version").as_ref().and_then(Value::as_str) {
         None | Some("-") => home.version.clone(),
         Some(wanted) => node_version(wanted, &home.version)?,
@@ -217,6 +226,8 @@ impl Container {
             "setManagement" => {
                 let mut management = body.get("management").cloned().unwrap_or_else(|| json!({}));
                 Api::Container.drop_defaults("NodeManagement", &mut management);
+                let home = self.cluster(route, cluster)?;
+                defaults::check_management(Some(&management), channel(home))?;
                 let change = Change::new("management", management);
                 let effect = Effect::Fields(vec![change]);
                 Job { duration: UPDATE, ..job(cluster, pool, Kind::SetNodePoolManagement, effect) }

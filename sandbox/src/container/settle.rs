@@ -2,7 +2,7 @@
 
 use super::model::{Change, Cluster, Effect, Group, Kind, Machine, Operation, Pool, set};
 use super::places::octet;
-use super::{Container, key};
+use super::{Container, defaults, key};
 use crate::api::Time;
 use crate::ids::Ids;
 use crate::rest::sha256_hex;
@@ -231,6 +231,8 @@ pub(super) fn change_pool(pool: &mut Pool, changes: &[Change]) {
             (path, _) => set(&mut pool.spec, path, change.value.clone()),
         }
     }
+    // Node labels that GKE itself sets come back after an update of the others.
+    defaults::pool(&mut pool.spec);
 }
 
 #[cfg(test)]

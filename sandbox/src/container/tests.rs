@@ -374,6 +374,27 @@ fn upgrading_nodes_replaces_them_one_after_the_other() {
 }
 
 #[test]
+fn what_was_switched_off_stays_off() {
+    let mut gke = Gke::new();
+    let mut cluster = json!({"name": "cluster-1", "shieldedNodes": {"enabled": false},
+        "addonsConfig": {"gcePersistentDiskCsiDriverConfig": {"enabled": false}},
+        "nodePools": [{"name": "n", "initialNodeCount": 1, "management": {"autoRepair": true, "autoUpgrade": false}}]});
+    let refused = gke.refused("POST", "/clusters", &json!({ "cluster": cluster }));
+    assert_eq!(refused.2, "Auto_upgrade cannot be false when release_channel REGULAR is set.");
+    cluster["releaseChannel"] = json!({"channel": "UNSPECIFIED"});
+    gke.ok("POST", "/clusters", &json!({ "cluster": cluster }));
+    gke.pass(240);
+    let live = gke.get("/clusters/cluster-1");
+    assert_eq!((&live["shieldedNodes"], &live["releaseChannel"]), (&json!({}), &json!({})));
+    assert_eq!(live["addonsConfig"]["gcePersistentDiskCsiDriverConfig"], json!({}));
+    assert_eq!(live["nodePools"][0]["management"], json!({"autoRepair": true}));
+    let path = "/clusters/cluster-1/nodePools/n:setManagement";
+    gke.ok("POST", path, &json!({"management": {}}));
+    gke.pass(30);
+    assert_eq!(gke.get("/clusters/cluster-1/nodePools/n")["management"], json!({}));
+}
+
+#[test]
 fn cancelled_creations_are_taken_back() {
     let mut gke = Gke::running();
     let create = gke.ok(

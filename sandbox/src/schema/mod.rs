@@ -72,6 +72,13 @@ impl Api {
         drop_defaults(self.table(), message, value);
     }
 
+    /// Puts defaults under what a client gave, in canonical form: messages field by field, everything else only where
+    /// nothing is given. Inside a message that was given, a boolean without presence that is not there is false, and
+    /// stays away.
+    pub fn fill(self, message: &str, given: &mut Map<String, Value>, defaults: Value) {
+        fill(self.table(), message, given, defaults, false);
+    }
+
     /// The answer as a version of the API gives it: without the fields that version does not know, with enums by number
     /// if asked for.
     #[must_use]
@@ -215,6 +222,30 @@ fn drop_defaults(table: &Table, message: &str, value: &mut Value) {
             Shape::Map => value.as_object().is_some_and(|items| !items.is_empty()),
         }
     });
+}
+
+fn fill(table: &Table, message: &str, given: &mut Map<String, Value>, defaults: Value, nested: bool) {
+    let (Some(fields), Value::Object(defaults)) = (table.messages.get(message), defaults) else { return };
+    for (name, default) in defaults {
+        let field = fields.get(&name);
+        let is_false = nested && field.is_some_and(|field| field.kind == Kind::Bool && !field.presence);
+        match (given.get_mut(&name), field.map(|field| &field.kind)) {
+            (Some(Value::Object(inner)), Some(Kind::Message(message))) => {
+                fill(table, message, inner, default, true)
+            }
+            // A map, like labels.
+            (Some(Value::Object(inner)), _) => {
+                for (key, value) in default.as_object().into_iter().flatten() {
+                    inner.entry(key.as_str()).or_insert_with(|| value.clone());
+                }
+            }
+            (Some(_), _) => {}
+            (None, _) if is_false => {}
+            (None, _) => {
+                given.insert(name, default);
+            }
+        }
+    }
 }
 
 fn answer_message(table: &Table, message: &str, version: Version, as_numbers: bool, value: Value) -> Value {

@@ -66,6 +66,22 @@ fn defaults_without_presence_are_dropped() {
 }
 
 #[test]
+fn defaults_go_under_what_was_given() {
+    let mut given = json!({"shieldedNodes": {}, "monitoringConfig": {"managedPrometheusConfig": {}},
+        "resourceLabels": {"a": "b"}, "controlPlaneEndpointsConfig": {"ipEndpointsConfig": {}}});
+    let defaults = json!({"shieldedNodes": {"enabled": true}, "resourceLabels": {"a": "c", "d": "e"},
+        "monitoringConfig": {"managedPrometheusConfig": {"enabled": true}, "componentConfig": {}},
+        "controlPlaneEndpointsConfig": {"ipEndpointsConfig": {"enabled": true}}, "privateCluster": true});
+    Api::Container.fill("Cluster", given.as_object_mut().unwrap(), defaults);
+    assert_eq!(
+        given,
+        json!({"shieldedNodes": {}, "monitoringConfig": {"managedPrometheusConfig": {}, "componentConfig": {}},
+            "resourceLabels": {"a": "b", "d": "e"},
+            "controlPlaneEndpointsConfig": {"ipEndpointsConfig": {"enabled": true}}, "privateCluster": true})
+    );
+}
+
+#[test]
 fn answers_by_version_and_encoding() {
     let cluster = json!({"status": "RUNNING", "master": {}, "nodePools": [{"status": "PROVISIONING"}],
         "loggingConfig": {"componentConfig": {"enableComponents": ["SYSTEM_COMPONENTS", "KCP_VPA"]}}});
