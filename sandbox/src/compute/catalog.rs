@@ -217,16 +217,21 @@ pub(super) fn disk_sizes(name: &str) -> Option<(u64, u64, u64)> {
     Some((found.1, found.2, found.3))
 }
 
-/// An image by its path `projects/P/global/images/NAME` or `…/images/family/FAMILY`.
+/// An image by its path: `projects/P/global/images/NAME`, `…/images/family/FAMILY`, or, as gcloud names a family,
+/// `projects/P/zones/ZONE/imageFamilyViews/FAMILY`.
 pub(super) fn image(path: &str) -> Option<&'static Image> {
-    IMAGES.iter().find(|image| {
-        let images = format!("projects/{}/global/images", image.project);
-        path == format!("{images}/{}", image.name) || path == format!("{images}/family/{}", image.family)
-    })
+    let parts: Vec<&str> = path.split('/').collect();
+    let (project, family, wanted) = match parts.as_slice() {
+        ["projects", project, "global", "images", "family", family]
+        | ["projects", project, "zones", _, "imageFamilyViews", family] => (project, true, family),
+        ["projects", project, "global", "images", name] => (project, false, name),
+        _ => return None,
+    };
+    images(project).find(|image| *wanted == if family { image.family } else { image.name })
 }
 
 /// The newest images of a project.
-pub(super) fn images(project: &str) -> impl Iterator<Item = &'static Image> {
+pub(super) fn images(project: &str) -> impl Iterator<Item = &'static Image> + '_ {
     IMAGES.iter().filter(move |image| image.project == project)
 }
 

@@ -41,6 +41,9 @@ impl Compute {
             ("images", Some("family"), Some(family)) => {
                 image(&format!("projects/{}/global/images/family/{family}", route.project))
             }
+            ("imageFamilyViews", Some(_), None) => {
+                image(&route.path()).map(|image| json!({ "image": image }))
+            }
             (_, Some(_), None) => self.one(route).map(Value::Object),
             (collection, None, None) => {
                 let kind = kind_of(collection).ok_or_else(|| unsupported(request))?;

@@ -39,7 +39,7 @@ fn exchange(block: usize, text: &str) -> Exchange {
         host: host.to_owned(),
         target: format!("/{path}"),
         body: body_of(&rest[..at]),
-        status: rest[at][..3].parse().unwrap(),
+        status: rest[at][..3].parse().expect("a status"),
         response: body_of(&rest[at..]),
     }
 }
@@ -48,6 +48,6 @@ fn exchange(block: usize, text: &str) -> Exchange {
 fn body_of(lines: &[&str]) -> Value {
     match lines.iter().position(|line| line.starts_with('{')) {
         None => Value::Null,
-        Some(at) => serde_json::from_str(&lines[at..].join("\n")).unwrap(),
+        Some(at) => serde_json::from_str(&lines[at..].join("\n")).expect("a JSON body"),
     }
 }

@@ -94,9 +94,9 @@ pub(crate) fn replay(script: &Script) -> Vec<String> {
             continue;
         }
         let masked = mask(script, &got.to_string(), &seen.operation);
-        let got = flatten(&serde_json::from_str(&masked).unwrap());
+        let got = flatten(&serde_json::from_str(&masked).expect("JSON"));
         let captured =
-            flatten(&serde_json::from_str(&mask(script, &exchange.response.to_string(), "")).unwrap());
+            flatten(&serde_json::from_str(&mask(script, &exchange.response.to_string(), "")).expect("JSON"));
         let kind = exchange.response.get("kind").and_then(Value::as_str).unwrap_or_default();
         for (path, difference) in differences(&got, &captured) {
             let path = format!("{kind}:{path}");
@@ -146,7 +146,7 @@ fn request_of(script: &Script, exchange: &Exchange, seen: &Seen) -> Request {
     let text = fill(script, exchange.block, &text)
         .replace("${operationID}", &seen.operation)
         .replace(MASKED_FINGERPRINT, &seen.fingerprint);
-    let (target, body) = text.split_once('\n').unwrap();
+    let (target, body) = text.split_once('\n').expect("two parts");
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     Request {
@@ -166,7 +166,7 @@ fn fill(script: &Script, block: usize, text: &str) -> String {
         for name in names.iter().take(names.len() - 1) {
             text = text.replacen(placeholder, name, 1);
         }
-        text = text.replace(placeholder, names.last().unwrap());
+        text = text.replace(placeholder, names.last().expect("a name"));
     }
     for (placeholder, name) in script.names {
         text = text.replace(placeholder, name);

@@ -1,10 +1,8 @@
 //! The shell around the world: sockets, the state directory, faults and cuts.
 
-mod support;
-
+use crate::support::send;
 use std::fs;
 use std::time::Duration;
-use support::send;
 use zkprov_sandbox::server::{Clock, Cut, Options, Side, State, StoreError, start};
 
 const INSTANCES: &str = "/compute/v1/projects/p/zones/us-east1-d/instances";

@@ -1,0 +1,5 @@
+//! The sandbox over real sockets.
+
+mod compute;
+mod shell;
+mod support;
