@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod render {
+    mod admission;
     mod api_types;
     mod goldens;
     mod scripts;
