@@ -3,12 +3,16 @@
 //! The captures were made by the Config Connector project against Google Cloud and normalised by it.
 #![expect(clippy::unwrap_used, reason = "a broken capture ends the test")]
 
+#[path = "replay/capture.rs"]
 mod capture;
+#[path = "replay/fields.rs"]
+mod fields;
 
-use capture::{Accepted, Exchange, differences};
+use capture::Exchange;
+use fields::{Accepted, differences};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use zkprov_sandbox::api::{Answer, Endpoints, Request, Service};
+use zkprov_sandbox::api::{Answer, Endpoints, Request, Service, percent_decode};
 use zkprov_sandbox::rest::project_number;
 use zkprov_sandbox::world::World;
 
@@ -76,17 +80,19 @@ impl Replay {
         let done = exchange.response["status"] == "DONE" || exchange.response["done"] == true;
         let seconds = if done { 600 } else { 1 };
         self.world.advance_to(self.world.now + seconds * 1000);
-        let mut body = exchange.request.clone();
-        if let Some(fingerprint) = body.as_mut().and_then(|body| body.get_mut("labelFingerprint")) {
+        let mut body = exchange.body.clone();
+        if let Some(fingerprint) = body.get_mut("labelFingerprint") {
             *fingerprint = json!(self.fingerprint);
         }
+        let (path, query) = exchange.target.split_once('?').unwrap_or((&exchange.target, ""));
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         let request = Request {
             service,
             method: exchange.method.clone(),
-            path: exchange.path.replace("${operationID}", &self.operation),
-            query: exchange.query.clone(),
+            path: path.replace("${operationID}", &self.operation),
+            query: pairs.map(|(name, value)| (name.to_owned(), percent_decode(value))).collect(),
             headers: Vec::new(),
-            body: body.map(|body| body.to_string().into_bytes()).unwrap_or_default(),
+            body: if body.is_null() { Vec::new() } else { body.to_string().into_bytes() },
         };
         let now = self.world.now;
         let Answer::Done(response) = self.world.handle(&request, now, &self.endpoints) else {
@@ -126,14 +132,15 @@ fn replay(log: &str, unique: &str, host: &str, accepted: &[Accepted]) -> BTreeMa
         fingerprint: String::new(),
     };
     let service = if host.starts_with("container") { Service::Container } else { Service::Filestore };
-    let exchanges = capture::read(log, &placeholders);
+    let log = placeholders.iter().fold(log.to_owned(), |log, (name, value)| log.replace(name, value));
+    let exchanges = capture::read(&log);
     let mut used = BTreeMap::new();
     let mut wrong = Vec::new();
     let mut replayed = 0;
     for exchange in exchanges.iter().filter(|exchange| exchange.host == host) {
         replayed += 1;
         let (status, ours) = replay.answer(exchange, service.clone());
-        let line = format!("#{replayed} {} {}", exchange.method, exchange.path);
+        let line = format!("block {}: {} {}", exchange.block, exchange.method, exchange.target);
         if status != exchange.status {
             wrong.push(format!("{line}: status {status}, captured {}: {ours}", exchange.status));
         }

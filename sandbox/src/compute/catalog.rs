@@ -86,15 +86,15 @@ pub(super) fn region_of(zone: &str) -> &str {
     zone.rsplit_once('-').map_or(zone, |(region, _)| region)
 }
 
-pub(super) fn is_region(name: &str) -> bool {
+pub(crate) fn is_region(name: &str) -> bool {
     REGIONS.iter().any(|(region, _, _)| *region == name)
 }
 
-pub(super) fn is_zone(name: &str) -> bool {
+pub(crate) fn is_zone(name: &str) -> bool {
     zones().any(|zone| zone == name)
 }
 
-pub(super) fn zones() -> impl Iterator<Item = String> {
+pub(crate) fn zones() -> impl Iterator<Item = String> {
     REGIONS
         .iter()
         .flat_map(|(region, letters, _)| letters.chars().map(move |letter| format!("{region}-{letter}")))
@@ -105,7 +105,7 @@ pub(super) fn regions() -> impl Iterator<Item = &'static str> {
 }
 
 /// Second octet of a region's subnetwork in the default network.
-pub(super) fn octet(region: &str) -> u8 {
+pub(crate) fn octet(region: &str) -> u8 {
     REGIONS.iter().find(|(name, _, _)| *name == region).map_or(128, |(_, _, octet)| *octet)
 }
 
@@ -160,7 +160,7 @@ pub(super) fn project(name: &str) -> Map<String, Value> {
 
 /// The number Google gives every project beside its id.
 pub(super) fn project_number(project: &str) -> String {
-    stable_id(&format!("projects/{project}")).chars().take(12).collect()
+    crate::rest::project_number(project).to_string()
 }
 
 /// Machine types: name, virtual CPUs, memory in MiB, whether the CPUs are shared; in the order of their names.
@@ -193,7 +193,7 @@ pub(super) fn machine_types(project: &str, zone: &str) -> Vec<Map<String, Value>
         .collect()
 }
 
-pub(super) fn is_machine_type(name: &str) -> bool {
+pub(crate) fn is_machine_type(name: &str) -> bool {
     machines().iter().any(|(known, ..)| known == name)
 }
 

@@ -5,7 +5,7 @@
 //! operation then runs for a while; what starts, stops or removes a resource takes effect at the operation's end.
 
 mod addresses;
-mod catalog;
+pub(crate) mod catalog;
 mod disks;
 mod failure;
 mod firewalls;

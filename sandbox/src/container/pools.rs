@@ -3,11 +3,12 @@
 use super::create::check_name;
 use super::model::{Change, Cluster, Effect, Kind, Pool, set};
 use super::operations::{Job, POOL, SET_SIZE, UPDATE};
-use super::places::{Place, machine_type_exists};
+use super::places::Place;
 use super::route::Route;
 use super::settle::{change_pool, new_group, strings};
 use super::{Container, defaults, find_pool, key, versions};
 use crate::api::Context;
+use crate::compute::catalog;
 use crate::ids::Ids;
 use crate::rest::{Code, Failure};
 use crate::schema::Api;
@@ -102,7 +103,7 @@ fn nodes_in_zone(count: i64) -> Result<u32, Failure> {
 }
 
 fn check_machine_type(machine_type: &str, zones: &[String]) -> Result<(), Failure> {
-    if machine_type_exists(machine_type) {
+    if catalog::is_machine_type(machine_type) {
         return Ok(());
     }
     let zone = zones.first().map_or("", String::as_str);

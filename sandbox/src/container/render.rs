@@ -2,10 +2,10 @@
 
 use super::Container;
 use super::model::{Cluster, Group, Kind, Operation, Pool};
-use super::places::octet;
 use super::settle::strings;
 use super::{key, versions};
 use crate::api::{Endpoints, Time};
+use crate::compute::catalog;
 use crate::rest::{Version, base64, project_number, sha256_hex, timestamp};
 use crate::world::Node;
 use serde_json::{Map, Value, json};
@@ -123,7 +123,8 @@ fn control_plane(cluster: &Cluster, endpoints: &Endpoints, out: &mut Map<String,
     if cluster.ready {
         auth["clusterCaCertificate"] = json!(base64(endpoints.ca_pem.as_bytes()));
         ip = endpoints.clusters.get(&key(&cluster.project, &cluster.place, &cluster.name)).map(|public| {
-            let private = format!("10.{}.15.{}", octet(cluster.place.region()), 2 + cluster.serial % 250);
+            let private =
+                format!("10.{}.15.{}", catalog::octet(cluster.place.region()), 2 + cluster.serial % 250);
             (private, public.clone())
         });
     }

@@ -1,9 +1,9 @@
 //! What time brings about: operations that are done take effect, nodes come and go.
 
 use super::model::{Change, Cluster, Effect, Group, Kind, Machine, Operation, Pool, set};
-use super::places::octet;
 use super::{Container, defaults, key};
 use crate::api::Time;
+use crate::compute::catalog;
 use crate::ids::Ids;
 use crate::rest::sha256_hex;
 use serde_json::Value;
@@ -49,7 +49,7 @@ impl Container {
         let Some(cluster) = self.clusters.get_mut(&key) else { return };
         cluster.busy = None;
         cluster.etag = ids.uuid();
-        let mut staff = Staff { taken: &mut taken, octet: octet(operation.place.region()), ids };
+        let mut staff = Staff { taken: &mut taken, octet: catalog::octet(operation.place.region()), ids };
         match (&operation.effect, operation.pool.as_deref()) {
             (Effect::ClusterGone, _) => {}
             (Effect::ClusterReady, _) => {
@@ -95,7 +95,7 @@ impl Container {
         let key = key(&operation.project, &operation.place, &operation.cluster);
         let pool = self.clusters.get_mut(&key).zip(operation.pool.as_deref());
         let pool = pool.and_then(|(cluster, name)| pool_mut(cluster, name));
-        let mut staff = Staff { taken: &mut taken, octet: octet(operation.place.region()), ids };
+        let mut staff = Staff { taken: &mut taken, octet: catalog::octet(operation.place.region()), ids };
         if let Some(pool) = pool {
             staff.recreate(pool, index);
         }

@@ -102,7 +102,7 @@ impl Share {
         if !member.auto_manages() {
             return;
         }
-        member.sample.servers = member.servers().clone();
+        member.sample.servers = member.servers();
         if member.sample.statuses != statuses {
             member.sample.statuses = statuses;
             member.sample.changed = now;

@@ -92,7 +92,7 @@ impl Share {
             return false;
         }
         let sample = Sample {
-            servers: member.servers().clone(),
+            servers: member.servers(),
             statuses: self.statuses(&member.address),
             changed: member.sample.changed,
         };

@@ -116,9 +116,8 @@ pub(super) fn lookup(name: &str) -> Option<&'static Struct> {
     STRUCTS.get(name)
 }
 
-#[cfg(test)]
 /// All structs, by name.
-fn all() -> impl Iterator<Item = (&'static str, &'static Struct)> {
+pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static Struct)> {
     STRUCTS.iter().map(|(name, fields)| (*name, fields))
 }
 

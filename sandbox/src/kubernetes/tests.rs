@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 mod requests;
-mod workloads;
 
 /// A cluster with a clock.
 struct Bench {
@@ -67,7 +66,7 @@ impl Bench {
     fn raw(&mut self, method: &str, url: &str, headers: &[(&str, &str)], body: &Value) -> Response {
         match self.send(method, url, headers, body) {
             Answer::Done(response) => response,
-            Answer::Later | Answer::Watch(_) => panic!("{method} {url}"),
+            other => panic!("{method} {url}: {other:?}"),
         }
     }
 
@@ -93,7 +92,7 @@ impl Bench {
     fn watch(&mut self, url: &str) -> WatchCursor {
         match self.send("GET", url, &[], &Value::Null) {
             Answer::Watch(cursor) => cursor,
-            Answer::Done(_) | Answer::Later => panic!("{url}"),
+            other => panic!("{url}: {other:?}"),
         }
     }
 

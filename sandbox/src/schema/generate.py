@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes container.json, filestore.json and compute.json: the fields of Google's request and response messages.
+"""Writes container.json and filestore.json: the fields of Google's request and response messages.
 
     pip download --no-deps --dest WHEELS google-api-python-client==2.202.0 \\
         google-cloud-container==2.67.0 google-cloud-filestore==1.18.0
@@ -26,16 +26,6 @@ SCALARS = {
     ("boolean", None): "bool",
     ("any", None): "any",
 }
-COMPUTE_ROOTS = [
-    "Address", "AddressList", "AttachedDisk", "Disk", "DiskList", "DiskType", "DiskTypeList",
-    "DisksAddResourcePoliciesRequest", "DisksRemoveResourcePoliciesRequest", "DisksResizeRequest", "Firewall",
-    "FirewallList", "GlobalSetLabelsRequest", "GuestAttributes", "Image", "ImageList", "Instance",
-    "InstanceAggregatedList", "InstanceGroupManager", "InstanceGroupManagerList", "InstanceList",
-    "InstancesSetLabelsRequest", "InstancesSetMachineTypeRequest", "InstancesSetServiceAccountRequest", "MachineType",
-    "MachineTypeList", "Metadata", "Network", "NetworkList", "Operation", "OperationList", "Project", "Region",
-    "RegionList", "RegionSetLabelsRequest", "ResourcePolicy", "ResourcePolicyList", "SerialPortOutput", "Snapshot",
-    "SnapshotList", "Subnetwork", "SubnetworkList", "Tags", "Zone", "ZoneList", "ZoneSetLabelsRequest",
-]
 
 
 class Proto:
@@ -89,7 +79,7 @@ class Table:
         stable = self.stable.get(message, {}).get("properties", {})
         for field, schema in self.schemas[message].get("properties", {}).items():
             marks = "" if field in stable else " preview"
-            if self.proto and snake(field) in self.proto.optional.get(message, ()):
+            if snake(field) in self.proto.optional.get(message, ()):
                 marks += " optional"
             fields[field] = self.kind(message, field, schema) + marks
 
@@ -112,15 +102,14 @@ class Table:
         return SCALARS.get((schema["type"], schema.get("format")), schema["type"])
 
     def enum(self, message, field, names):
-        path = self.proto and self.proto.enum(names, message, field)
+        path = self.proto.enum(names, message, field)
         if path:
             numbers = self.enums.setdefault(path, dict(self.proto.enums[path]))
             for name in names:
                 if numbers.setdefault(name) is None:
                     print(f"no number for {path}.{name} at {message}.{field}", file=sys.stderr)
             return path
-        if self.proto:
-            print(f"no numbers for {message}.{field}: {names[:3]}", file=sys.stderr)
+        print(f"no numbers for {message}.{field}: {names[:3]}", file=sys.stderr)
         path = f"{message}.{field}"
         self.enums[path] = dict.fromkeys(names)
         return path
@@ -143,7 +132,6 @@ def main():
         read = lambda name: json.loads(archive.read(DOCUMENTS + name + ".json"))
         container, container_preview = read("container.v1"), read("container.v1beta1")
         file, file_preview = read("file.v1"), read("file.v1beta1")
-        compute = read("compute.v1")
     gke = Proto(next(wheels.glob("google_cloud_container-*.whl")), "google/cloud/container_v1beta1")
     filestore = Proto(next(wheels.glob("google_cloud_filestore-*.whl")), "google/cloud/filestore_v1")
 
@@ -158,11 +146,6 @@ def main():
                     "CancelOperationRequest"]:
         table.add(message)
     table.write(here / "filestore.json", file["revision"])
-
-    table = Table(compute["schemas"], compute["schemas"], None)
-    for message in COMPUTE_ROOTS:
-        table.add(message)
-    table.write(here / "compute.json", compute["revision"])
 
 
 main()

@@ -1,4 +1,4 @@
-//! What Google's APIs know of each field: names, JSON types, enum values, presence.
+//! What the GKE and Filestore APIs know of each field: names, JSON types, enum values, presence.
 //!
 //! The tables beside this file are written by `generate.py` from Google's own discovery documents. The world uses them to
 //! refuse what the real services refuse (unknown fields and enum values), to drop what proto3 drops, and to answer enums
@@ -20,8 +20,6 @@ pub enum Api {
     Container,
     /// `file.googleapis.com`, v1 and v1beta1.
     Filestore,
-    /// `compute.googleapis.com`, v1; its enums have no numbers.
-    Compute,
 }
 
 impl Api {
@@ -29,11 +27,9 @@ impl Api {
         // A table that does not parse would be empty; a test reads every table.
         static CONTAINER: LazyLock<Table> = LazyLock::new(|| Table::parse(include_str!("container.json")));
         static FILESTORE: LazyLock<Table> = LazyLock::new(|| Table::parse(include_str!("filestore.json")));
-        static COMPUTE: LazyLock<Table> = LazyLock::new(|| Table::parse(include_str!("compute.json")));
         match self {
             Self::Container => &CONTAINER,
             Self::Filestore => &FILESTORE,
-            Self::Compute => &COMPUTE,
         }
     }
 
@@ -41,7 +37,6 @@ impl Api {
         match self {
             Self::Container => "google.container.v1",
             Self::Filestore => "google.cloud.filestore.v1",
-            Self::Compute => "google.cloud.compute.v1",
         }
     }
 

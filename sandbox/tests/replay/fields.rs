@@ -1,49 +1,7 @@
-//! Captured traffic with the real APIs: reading a log, and comparing our answers with it field by field.
+//! Comparing our answers with captured ones, field by field.
 
 use serde_json::Value;
 use std::collections::BTreeMap;
-
-/// One captured request and its response.
-#[derive(Debug)]
-pub(crate) struct Exchange {
-    pub(crate) method: String,
-    /// `container.googleapis.com`
-    pub(crate) host: String,
-    pub(crate) path: String,
-    pub(crate) query: Vec<(String, String)>,
-    pub(crate) request: Option<Value>,
-    pub(crate) status: u16,
-    pub(crate) response: Value,
-}
-
-/// Reads a log after filling in its `${…}` placeholders.
-pub(crate) fn read(log: &str, placeholders: &[(&str, &str)]) -> Vec<Exchange> {
-    let fill = |text: &str| {
-        placeholders.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
-    };
-    log.split("\n---\n").map(|part| exchange(&fill(part))).collect()
-}
-
-fn exchange(text: &str) -> Exchange {
-    let mut paragraphs = text.trim().split("\n\n");
-    let (method, url) = paragraphs.next().unwrap().split_once(' ').unwrap();
-    let rest: Vec<&str> = paragraphs.collect();
-    let is_status = |text: &&str| text.len() > 4 && text.as_bytes()[..3].iter().all(u8::is_ascii_digit);
-    let at = rest.iter().position(is_status).unwrap();
-    let json = |parts: &[&str]| serde_json::from_str(&parts.join("\n\n")).ok();
-    let (host, path) = url.strip_prefix("https://").unwrap().split_once('/').unwrap();
-    let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    let query = query.split('&').filter_map(|pair| pair.split_once('='));
-    Exchange {
-        method: method.to_owned(),
-        host: host.to_owned(),
-        path: format!("/{path}"),
-        query: query.map(|(name, value)| (name.to_owned(), value.replace("%2C", ","))).collect(),
-        request: json(&rest[..at]),
-        status: rest[at][..3].parse().unwrap(),
-        response: json(&rest[at + 1..]).unwrap_or_default(),
-    }
-}
 
 /// A field that may differ, by the end of its path, and why.
 pub(crate) struct Accepted {
