@@ -2,7 +2,7 @@
 //!
 //! These types are the one description of the file. Their JSON Schema ([`schema`]) is what editors use and what
 //! [`load`](super::load) checks a document against, key by key; a document that passes deserialises into them.
-//! A string's `format` names its rule in [`formats`](super::formats), which both keep to.
+//! A string's `format` names its rule in the module `formats`, which both keep to.
 
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};

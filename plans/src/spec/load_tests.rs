@@ -241,8 +241,24 @@ fn a_fleet_is_read_in_one_go() {
 }
 
 #[test]
+fn files_are_checked_against_each_other() {
+    let source = |name: &str, text: String| Source { name: name.to_owned(), text };
+    let second = TUTORIAL.replace("name: exhibitor", "name: other").replace("{} #", "{name: vm-2} #");
+    let files = [source("a.yaml", TUTORIAL.to_owned()), source("b.yaml", second.clone())];
+    let loaded = load(&files, &[], &|_| None, &Defaults::default());
+    assert_eq!(loaded.specs, []);
+    let finding = &loaded.diagnostics[0];
+    assert_eq!((finding.code.as_str(), loaded.diagnostics.len()), ("shared-cluster", 1));
+    assert_eq!(finding.location.as_ref().unwrap().file, "b.yaml");
+    assert!(finding.reason.contains("a.yaml:"), "{}", finding.reason);
+    let user = second.replace("name: cluster-1", "name: cluster-1\n    existing: true");
+    let files = [source("a.yaml", TUTORIAL.to_owned()), source("b.yaml", user)];
+    assert_eq!(load(&files, &[], &|_| None, &Defaults::default()).specs.len(), 2);
+}
+
+#[test]
 fn a_file_that_is_all_wrong_ends_in_a_count() {
-    let wrong: String = (0..20_000).map(|number| format!("key{number}: ${{env:A}}${{\n")).collect();
+    let wrong: String = (0..2_000).map(|number| format!("key{number}: ${{env:A}}${{\n")).collect();
     let loaded = read(&wrong, &[]);
     assert_eq!(loaded.diagnostics.len(), 501);
     let last = loaded.diagnostics.last().unwrap();

@@ -57,6 +57,11 @@ impl Findings {
         self.errors
     }
 
+    /// Whether further findings are only counted.
+    pub(super) fn is_full(&self) -> bool {
+        self.list.len() >= MAX_FINDINGS
+    }
+
     pub(super) fn error(
         &mut self,
         place: Option<Place>,
@@ -81,7 +86,7 @@ impl Findings {
     }
 
     fn push(&mut self, place: Option<Place>, severity: Severity, [code, message, reason, fix]: [&str; 4]) {
-        if self.list.len() >= MAX_FINDINGS {
+        if self.is_full() {
             self.untold += 1;
             return;
         }

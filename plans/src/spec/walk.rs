@@ -174,7 +174,9 @@ impl Walk<'_> {
         }
         let known: Vec<&'k str> = properties.into_iter().flat_map(Map::keys).map(String::as_str).collect();
         let mut elsewhere = Vec::new();
-        find_key(self.root, key, "", &mut elsewhere);
+        if !self.findings.is_full() {
+            find_key(self.root, key, "", &mut elsewhere);
+        }
         let near = nearest(key, &known);
         let fix = match (near, elsewhere.first()) {
             (Some(near), _) => format!("did you mean `{near}`?"),
