@@ -102,7 +102,7 @@ impl Share {
         if !member.auto_manages() {
             return;
         }
-        member.sample.servers = member.servers();
+        member.sample.servers = member.servers().clone();
         if member.sample.statuses != statuses {
             member.sample.statuses = statuses;
             member.sample.changed = now;

@@ -92,7 +92,7 @@ impl Share {
             return false;
         }
         let sample = Sample {
-            servers: member.servers(),
+            servers: member.servers().clone(),
             statuses: self.statuses(&member.address),
             changed: member.sample.changed,
         };

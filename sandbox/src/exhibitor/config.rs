@@ -1,5 +1,6 @@
 //! The shared `exhibitor.properties`: its keys, its text, and one instance's view of it.
 
+use super::servers::Servers;
 use crate::api::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -119,6 +120,17 @@ pub(super) struct SharedFile {
     pub(super) text: String,
     /// Modification time: what instances compare to notice a change.
     pub(super) modified: Time,
+    /// The servers that it declares.
+    pub(super) declared: Servers,
+}
+
+impl SharedFile {
+    pub(super) fn new(text: String, modified: Time) -> Self {
+        let mut file = Self { text, modified, declared: Servers::default() };
+        let loaded = Loaded::read(Some(&file));
+        file.declared = Servers::parse(loaded.root.get(SERVERS_SPEC.property).map_or("", String::as_str));
+        file
+    }
 }
 
 /// The file as one instance has last read it; version 0 is no file.
@@ -330,7 +342,7 @@ mod tests {
         loaded.root = view.complete();
         loaded.rolling = view.complete();
         loaded.rolling.insert("java-environment".to_owned(), "export A=\"b\\c\"\n\tmore: yes".to_owned());
-        let file = SharedFile { text: loaded.text(), modified: 7 };
+        let file = SharedFile::new(loaded.text(), 7);
         loaded.version = 7;
         assert_eq!(Loaded::read(Some(&file)), loaded);
     }
@@ -340,7 +352,7 @@ mod tests {
         let mut loaded = Loaded::default();
         loaded.root.insert("servers-spec".to_owned(), "1:a,2:b,3:c".to_owned());
         let text = loaded.text();
-        let file = SharedFile { text: text[..text.len() / 2].to_owned(), modified: 7 };
+        let file = SharedFile::new(text[..text.len() / 2].to_owned(), 7);
         assert_eq!(Loaded::read(Some(&file)).root.get("servers-spec"), None);
     }
 

@@ -1,6 +1,5 @@
 //! What tests ask of an ensemble, and the faults they bring about.
 
-use super::config::{Loaded, SERVERS_SPEC, SharedFile};
 use super::data::{Operation, Znode};
 use super::member::{Member, Process};
 use super::servers::Servers;
@@ -34,8 +33,7 @@ impl Health {
 impl Share {
     /// The servers of the shared file, whatever the instances know of it.
     pub(super) fn declared(&self) -> Servers {
-        let loaded = Loaded::read(self.file.as_ref());
-        Servers::parse(loaded.root.get(SERVERS_SPEC.property).map_or("", String::as_str))
+        self.file.as_ref().map(|file| file.declared.clone()).unwrap_or_default()
     }
 
     fn is_healthy(&self, member: &Member, alone: bool) -> bool {
@@ -198,7 +196,7 @@ impl Shares {
     pub fn restore_file(&mut self, share: &str, text: &str) {
         let share = self.shares.entry(share.to_owned()).or_default();
         let modified = share.clock.max(share.version() + 1);
-        share.file = Some(SharedFile { text: text.to_owned(), modified });
+        share.write_file(text.to_owned(), modified);
     }
 
     /// The directory itself is gone with its disk: file and locks.
@@ -263,9 +261,9 @@ impl Shares {
     fn damage(&mut self, share: &str, damage: impl FnOnce(&mut String)) {
         let Some(share) = self.shares.get_mut(share) else { return };
         let modified = share.clock.max(share.version() + 1);
-        if let Some(file) = &mut share.file {
-            damage(&mut file.text);
-            file.modified = modified;
+        if let Some(mut text) = share.file.take().map(|file| file.text) {
+            damage(&mut text);
+            share.write_file(text, modified);
         }
     }
 }

@@ -64,6 +64,13 @@ pub(super) enum Process {
     Following { leader: String },
 }
 
+impl Process {
+    /// Whether there is no process now.
+    pub(super) const fn is_stopped(&self) -> bool {
+        matches!(self, Self::Stopped { .. })
+    }
+}
+
 /// ZooKeeper's own configuration, as written when the process was started.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Zoo {
@@ -74,6 +81,13 @@ pub(super) struct Zoo {
     /// Ports of peers and of elections: members must agree on them.
     pub(super) peer_ports: (i64, i64),
     pub(super) observer: bool,
+}
+
+/// Of the configuration in force, what every look at ZooKeeper needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Known {
+    pub(super) servers: Servers,
+    pub(super) restart_significant: String,
 }
 
 /// What Exhibitor remembers of its last look at ZooKeeper.
@@ -129,6 +143,7 @@ pub(super) struct Member {
     pub(super) loaded: Loaded,
     /// When `loaded` was read.
     pub(super) loaded_at: Time,
+    pub(super) known: Known,
     pub(super) timers: Timers,
     /// The last look at ZooKeeper; none yet is "latent".
     pub(super) instance: Option<Instance>,
@@ -195,6 +210,7 @@ impl Member {
             exited: false,
             loaded: Loaded::default(),
             loaded_at: now,
+            known: Known::default(),
             timers,
             instance: None,
             leader: false,
@@ -244,8 +260,8 @@ impl Member {
     }
 
     /// The servers this instance knows of.
-    pub(super) fn servers(&self) -> Servers {
-        Servers::parse(self.view().text(&SERVERS_SPEC))
+    pub(super) const fn servers(&self) -> &Servers {
+        &self.known.servers
     }
 
     /// What `cluster/state` says: the last look, not the present.
@@ -262,6 +278,9 @@ impl Member {
     pub(super) fn set_loaded(&mut self, loaded: Loaded, now: Time) {
         self.loaded = loaded;
         self.loaded_at = now;
+        let view = self.view();
+        let servers = Servers::parse(view.text(&SERVERS_SPEC));
+        self.known = Known { servers, restart_significant: view.restart_significant() };
         self.timers.check = now + self.check_period();
     }
 

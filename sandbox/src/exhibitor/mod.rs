@@ -6,7 +6,9 @@
 //! may put itself into the list. Nothing is coordinated but by the file and its locks. So formation after one
 //! `config/set` follows from the periods: the lock takes 5.1 s; the instance that was asked looks at its ZooKeeper one
 //! `checkMs` later; any other first has to read the file (30 s after its start, then every 30 s), then looks one
-//! `checkMs` (the new one) later; ZooKeeper needs about 3 s to start and 1 to 2 s to elect. Durations and where they
+//! `checkMs` (the new one) later; ZooKeeper needs about 3 s to start and 1 to 2 s to elect. A `config/set` that lowers
+//! `checkMs` to 1 s therefore forms an ensemble at most 40 s after the ports answer, even where the file is read every
+//! 30 s; one that leaves it at 30 s takes 30 s longer. Durations and where they
 //! come from are in `timing`.
 //!
 //! Environment of the container that matters: `ZK_ENSEMBLE_SIZE` (as [`MemberStart::ensemble_size`]), `ZK_DATA_DIR`,
@@ -78,7 +80,7 @@ impl Share {
     }
 
     fn write_file(&mut self, text: String, modified: Time) {
-        self.file = Some(SharedFile { text, modified });
+        self.file = Some(SharedFile::new(text, modified));
     }
 
     /// Whether another instance's requests to this one are answered.

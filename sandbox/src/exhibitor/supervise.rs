@@ -1,7 +1,7 @@
 //! How one Exhibitor keeps its ZooKeeper: the periodic look, restarts, and reading the shared file.
 
 use super::config::{CLIENT_PORT, CONNECT_PORT, DATA_DIRECTORY, ELECTION_PORT, INSTALL_DIRECTORY, Loaded};
-use super::member::{Instance, Member, Process, State, Zoo};
+use super::member::{Instance, Known, Member, Process, State, Zoo};
 use super::{Share, timing};
 use crate::api::Time;
 
@@ -23,8 +23,8 @@ impl Member {
     /// The present state as Exhibitor would remember it.
     pub(super) fn look_at_instance(&self, now: Time) -> (Instance, bool) {
         let (state, leader) = self.observed();
-        let restart_significant = self.view().restart_significant();
-        (Instance { servers: self.servers(), state, restart_significant, since: now }, leader)
+        let Known { servers, restart_significant } = self.known.clone();
+        (Instance { servers, state, restart_significant, since: now }, leader)
     }
 
     /// When a ZooKeeper that stays as it is will be restarted, if ever: after this time, at the next look.
@@ -65,7 +65,7 @@ impl Member {
 
     /// The process starts with the configuration that Exhibitor knows of now.
     pub(super) fn start_process(&mut self, now: Time) {
-        let servers = self.servers();
+        let servers = self.servers().clone();
         let own = servers.of(&self.address).cloned();
         self.started = now;
         self.hung = None;

@@ -92,12 +92,10 @@ fn selected(store: &Store, wanted: &Value, attempt: &Attempt<'_>) -> bool {
     let included = wanted.get("resourceRules").is_none()
         || rules("/resourceRules").iter().any(|rule| rule_matches(rule, attempt));
     let excluded = rules("/excludeResourceRules").iter().any(|rule| rule_matches(rule, attempt));
-    let home = match attempt.kind {
-        Kind::Namespace => Some(attempt.object),
-        _ if attempt.kind.info().namespaced => {
-            store.get(Kind::Namespace, "", tree::namespace(attempt.object))
-        }
-        _ => None,
+    let home = if attempt.kind == Kind::Namespace {
+        Some(attempt.object)
+    } else {
+        store.get(Kind::Namespace, "", tree::namespace(attempt.object))
     };
     let in_namespace = match (wanted.get("namespaceSelector"), home) {
         (Some(selector), Some(home)) => selects(selector, home),

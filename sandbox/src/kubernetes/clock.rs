@@ -15,11 +15,6 @@ pub(super) fn seconds(now: Time) -> String {
     timestamp(now).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// RFC 3339 with microseconds, as `metav1.MicroTime`.
-pub(super) fn micros(now: Time) -> String {
-    timestamp(now).strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
-}
-
 /// Reads any RFC 3339 moment.
 pub(super) fn parse(text: &str) -> Option<Time> {
     text.parse::<Timestamp>().ok().and_then(|at| Time::try_from(at.as_millisecond()).ok())

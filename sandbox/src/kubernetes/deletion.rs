@@ -42,6 +42,11 @@ impl DeleteOptions {
         }
     }
 
+    /// After everything that it owns.
+    pub(super) fn foreground() -> Self {
+        Self { propagation: Propagation::Foreground, ..Self::plain() }
+    }
+
     /// Of the body and the parameters of a request.
     ///
     /// # Errors

@@ -116,8 +116,9 @@ pub(super) fn lookup(name: &str) -> Option<&'static Struct> {
     STRUCTS.get(name)
 }
 
+#[cfg(test)]
 /// All structs, by name.
-pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static Struct)> {
+fn all() -> impl Iterator<Item = (&'static str, &'static Struct)> {
     STRUCTS.iter().map(|(name, fields)| (*name, fields))
 }
 

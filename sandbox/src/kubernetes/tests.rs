@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 mod requests;
+mod workloads;
 
 /// A cluster with a clock.
 struct Bench {
@@ -66,7 +67,7 @@ impl Bench {
     fn raw(&mut self, method: &str, url: &str, headers: &[(&str, &str)], body: &Value) -> Response {
         match self.send(method, url, headers, body) {
             Answer::Done(response) => response,
-            other => panic!("{method} {url}: {other:?}"),
+            Answer::Later | Answer::Watch(_) => panic!("{method} {url}"),
         }
     }
 
@@ -92,7 +93,7 @@ impl Bench {
     fn watch(&mut self, url: &str) -> WatchCursor {
         match self.send("GET", url, &[], &Value::Null) {
             Answer::Watch(cursor) => cursor,
-            other => panic!("{url}: {other:?}"),
+            Answer::Done(_) | Answer::Later => panic!("{url}"),
         }
     }
 

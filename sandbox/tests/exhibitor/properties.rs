@@ -90,7 +90,7 @@ fn unmanaged() -> Lab {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn an_acknowledged_write_is_never_lost_while_the_members_keep_their_data(

@@ -3,6 +3,8 @@
 //! Not among the fixtures: the recordings of `cluster/log`, 75 kB of lines each, whose shape has a test of its own, and
 //! whose lines tell of processes that are not simulated.
 
+#![expect(clippy::unwrap_used, reason = "a broken recording fails the test")]
+
 use crate::cases::{Ready, setup};
 use crate::support::{Lab, request};
 use serde_json::{Value, json};

@@ -35,7 +35,7 @@ impl Share {
     }
 
     fn status(&mut self, address: &str, context: &Context<'_>) -> Answer {
-        let servers = self.members.get(address).map(Member::servers).unwrap_or_default();
+        let servers = self.members.get(address).map(Member::servers).cloned().unwrap_or_default();
         let slowest = servers.0.iter().map(|server| self.reach_delay(&server.host)).max().unwrap_or(0);
         if !self.waited(slowest, context) {
             return Answer::Later;
@@ -99,7 +99,9 @@ impl Share {
             "log" => return Value::from(activity_log(member)),
             "restart" => member.kill(now, true),
             "stop" => member.kill(now, false),
-            _ => member.start_process(now),
+            // Starting what runs does nothing.
+            _ if member.process.is_stopped() => member.start_process(now),
+            _ => {}
         }
         ok()
     }

@@ -1,0 +1,161 @@
+//! The scheduler: a node for every pod, as far as selectors, anti-affinity and the pods on each node go.
+
+use super::super::events::Note;
+use super::super::kind::Kind;
+use super::super::managers::Actor;
+use super::super::registry::Registry;
+use super::super::selectors::selects;
+use super::super::tree::{entries, is_true, items, name, namespace, text};
+use super::super::{clock, tree};
+use super::{is_active, is_condition, set_condition};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+const COMPONENT: &str = "default-scheduler";
+
+/// Gives every waiting pod a node, or the reason why there is none.
+pub(super) fn run(registry: &mut Registry<'_>) {
+    let waiting: Vec<Value> = registry
+        .store
+        .list(Kind::Pod, None)
+        .filter(|pod| text(pod, "/spec/nodeName").is_none() && is_active(pod))
+        .cloned()
+        .collect();
+    for pod in waiting {
+        match choose(registry, &pod) {
+            Ok(node) => bind(registry, pod, &node),
+            Err(why) => report(registry, pod, &why),
+        }
+    }
+}
+
+fn terms<'v>(pod: &'v Value, kind: &str, strength: &str) -> &'v [Value] {
+    items(pod, &format!("/spec/affinity/{kind}/{strength}DuringSchedulingIgnoredDuringExecution"))
+}
+
+/// Whether another pod stands against this term of a pod, on a node of the same topology.
+fn collides(term: &Value, owner: &Value, other: &Value) -> bool {
+    let namespaces = items(term, "/namespaces");
+    let here = if namespaces.is_empty() {
+        namespace(owner) == namespace(other)
+    } else {
+        namespaces.iter().any(|name| name == namespace(other))
+    };
+    here && term.get("labelSelector").is_some_and(|selector| selects(selector, other))
+}
+
+fn topology<'v>(node: &'v Value, term: &Value) -> Option<&'v str> {
+    let key = text(term, "/topologyKey")?;
+    text(node, &format!("/metadata/labels/{}", tree::escape(key)))
+}
+
+/// The node for a pod, or a sentence that says why there is none.
+fn choose(registry: &Registry<'_>, pod: &Value) -> Result<String, String> {
+    let nodes: Vec<&Value> = registry.store.list(Kind::Node, None).collect();
+    let placed: Vec<(&Value, &Value)> = registry
+        .store
+        .list(Kind::Pod, None)
+        .filter(|other| is_active(other) || tree::is_deleting(other))
+        .filter_map(|other| {
+            let node = nodes.iter().find(|node| Some(name(node)) == text(other, "/spec/nodeName"))?;
+            Some((other, *node))
+        })
+        .collect();
+    let mut refusals: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut best: Option<(i64, usize, String)> = None;
+    for node in &nodes {
+        if let Some(reason) = refusal(pod, node, &placed) {
+            *refusals.entry(reason).or_default() += 1;
+            continue;
+        }
+        let penalty: i64 = terms(pod, "podAntiAffinity", "preferred")
+            .iter()
+            .filter_map(|weighted| {
+                let term = weighted.get("podAffinityTerm")?;
+                let near = placed.iter().filter(|(other, at)| {
+                    topology(at, term) == topology(node, term) && collides(term, pod, other)
+                });
+                Some(near.count() as i64 * tree::int(weighted, "/weight").unwrap_or(1))
+            })
+            .sum();
+        let load = placed.iter().filter(|(_, at)| name(at) == name(node)).count();
+        let score = (penalty, load, name(node).to_owned());
+        if best.as_ref().is_none_or(|best| score < *best) {
+            best = Some(score);
+        }
+    }
+    best.map(|(_, _, node)| node).ok_or_else(|| {
+        let reasons: Vec<String> =
+            refusals.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        let total = nodes.len();
+        if reasons.is_empty() {
+            "no nodes available to schedule pods".to_owned()
+        } else {
+            format!(
+                "0/{total} nodes are available: {}. preemption: 0/{total} nodes are available: {total} No \
+                     preemption victims found for incoming pod.",
+                reasons.join(", ")
+            )
+        }
+    })
+}
+
+/// Why a pod can't run on a node.
+fn refusal(pod: &Value, node: &Value, placed: &[(&Value, &Value)]) -> Option<&'static str> {
+    if is_true(node, "/spec/unschedulable") {
+        return Some("node(s) were unschedulable");
+    }
+    if !is_condition(node, "Ready") {
+        return Some("node(s) had untolerated taint {node.kubernetes.io/not-ready: }");
+    }
+    let label = |key: &str| text(node, &format!("/metadata/labels/{}", tree::escape(key)));
+    if entries(pod, "/spec/nodeSelector").any(|(key, value)| label(key) != Some(value)) {
+        return Some("node(s) didn't match Pod's node affinity/selector");
+    }
+    let near =
+        |term: &Value, at: &Value| topology(at, term).is_some() && topology(at, term) == topology(node, term);
+    let own = terms(pod, "podAntiAffinity", "required");
+    if own.iter().any(|term| placed.iter().any(|(other, at)| near(term, at) && collides(term, pod, other))) {
+        return Some("node(s) didn't match pod anti-affinity rules");
+    }
+    let against = placed.iter().any(|(other, at)| {
+        let theirs = terms(other, "podAntiAffinity", "required");
+        theirs.iter().any(|term| near(term, at) && collides(term, other, pod))
+    });
+    if against {
+        return Some("node(s) didn't satisfy existing pods anti-affinity rules");
+    }
+    let needed = terms(pod, "podAffinity", "required");
+    let missing =
+        |term: &&Value| !placed.iter().any(|(other, at)| near(term, at) && collides(term, pod, other));
+    if needed
+        .iter()
+        .any(|term| missing(&term) && !selects(term.get("labelSelector").unwrap_or(&Value::Null), pod))
+    {
+        return Some("node(s) didn't match pod affinity rules");
+    }
+    None
+}
+
+fn bind(registry: &mut Registry<'_>, mut pod: Value, node: &str) {
+    tree::put(&mut pod, "/spec/nodeName", node);
+    let at = clock::seconds(registry.now);
+    set_condition(
+        &mut pod,
+        &json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null,
+        "lastTransitionTime": at}),
+    );
+    let pod = registry.commit(Kind::Pod, pod, &Actor::through("kube-scheduler", "status"));
+    let message = format!("Successfully assigned {}/{} to {node}", namespace(&pod), name(&pod));
+    registry.note(Kind::Pod, &pod, &Note::normal(COMPONENT, "Scheduled", message));
+}
+
+fn report(registry: &mut Registry<'_>, mut pod: Value, why: &str) {
+    let at = clock::seconds(registry.now);
+    let condition = json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": why,
+        "lastProbeTime": null, "lastTransitionTime": at});
+    if set_condition(&mut pod, &condition) {
+        let pod = registry.commit(Kind::Pod, pod, &Actor::through("kube-scheduler", "status"));
+        registry.note(Kind::Pod, &pod, &Note::warning(COMPONENT, "FailedScheduling", why));
+    }
+}
