@@ -3,6 +3,8 @@
 //!
 //! Comments `# --set path=value` at the top of a file are its overrides. `UPDATE_GOLDEN=1` rewrites the diagnostics.
 
+#![expect(clippy::unwrap_used, reason = "test helpers fail by panicking")]
+
 use proptest::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
