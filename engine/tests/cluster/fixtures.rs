@@ -1,7 +1,5 @@
 //! The spec and documents of one ensemble, as validation and rendering would make them.
 
-#![expect(clippy::unwrap_used, reason = "support of tests: a broken fixture is to panic")]
-
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use zkprov_plans::document::{Desired, Document};

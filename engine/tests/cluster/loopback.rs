@@ -1,7 +1,5 @@
 //! A scripted HTTP server on loopback: a closure answers, every request is kept.
 
-#![expect(clippy::unwrap_used, reason = "support of tests: a broken fixture is to panic")]
-
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
@@ -10,6 +8,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 /// One request as it came.
 #[derive(Debug, Clone)]
@@ -45,20 +44,45 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Serves plain HTTP.
     pub(crate) async fn start(script: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> Self {
+        Self::listen(None, script).await
+    }
+
+    /// Serves HTTPS.
+    pub(crate) async fn start_tls(
+        acceptor: TlsAcceptor,
+        script: impl Fn(&Seen) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::listen(Some(acceptor), script).await
+    }
+
+    async fn listen(
+        tls: Option<TlsAcceptor>,
+        script: impl Fn(&Seen) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let endpoint = format!("{scheme}://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (script, kept) = (Arc::new(script), Arc::clone(&seen));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (script, kept) = (Arc::clone(&script), Arc::clone(&kept));
+                let (script, kept, tls) = (Arc::clone(&script), Arc::clone(&kept), tls.clone());
                 let service =
                     service_fn(move |request| answer(Arc::clone(&script), Arc::clone(&kept), request));
-                tokio::spawn(
-                    hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service),
-                );
+                let http = hyper::server::conn::http1::Builder::new();
+                tokio::spawn(async move {
+                    // How a connection ends is the client's affair.
+                    match tls {
+                        None => drop(http.serve_connection(TokioIo::new(stream), service).await),
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                drop(http.serve_connection(TokioIo::new(stream), service).await);
+                            }
+                        }
+                    }
+                });
             }
         });
         Self { endpoint, seen }

@@ -218,21 +218,29 @@ fn transport(error: kube::Error) -> Failure {
     if let kube::Error::Auth(_) | kube::Error::BuildRequest(_) | kube::Error::TlsRequired = &error {
         return unsent(ProviderErrorKind::Denied, chain(&error), "");
     }
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-    while let Some(current) = cause {
-        let io = current.downcast_ref::<std::io::Error>();
-        if io.is_some_and(|io| io.kind() == std::io::ErrorKind::InvalidData) {
-            let hint = "the API server's certificate is not the one of this cluster; \
-                        is there a proxy in between, or was the cluster replaced?";
-            return unsent(ProviderErrorKind::Failed, chain(&error), hint);
-        }
-        if current.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect())
-        {
-            return unsent(ProviderErrorKind::Transient, chain(&error), "");
-        }
-        cause = current.source();
+    let causes =
+        || std::iter::successors(Some(&error as &(dyn std::error::Error + 'static)), |error| error.source());
+    if causes().any(is_tls) {
+        let hint = "the API server's certificate is not the one of this cluster; \
+                    is there a proxy in between, or was the cluster replaced?";
+        return unsent(ProviderErrorKind::Failed, chain(&error), hint);
+    }
+    let unconnected = |error: &(dyn std::error::Error + 'static)| {
+        error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect())
+    };
+    if causes().any(unconnected) {
+        return unsent(ProviderErrorKind::Transient, chain(&error), "");
     }
     Failure::Lost(chain(&error))
+}
+
+/// Whether this is TLS's own error. I/O errors carry it inside, and skip it among their sources.
+fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    if error.is::<rustls::Error>() {
+        return true;
+    }
+    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    inner.is_some_and(|inner| is_tls(inner))
 }
 
 /// The causes of an error in one line, each once.
