@@ -160,3 +160,57 @@ async fn a_paced_clock_goes_on_at_its_rate() {
     let error = start(Options { clock: Clock::Paced { rate: 0.0 }, ..Options::default() }).await;
     assert!(error.is_err());
 }
+
+#[tokio::test]
+async fn two_servers_of_one_directory_lose_nothing_of_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (start(kept(dir.path())).await.unwrap(), start(kept(dir.path())).await.unwrap());
+    let disks = INSTANCES.replace("instances", "disks");
+    let make = async |base: &str, side: &str| {
+        for number in 0..8 {
+            let body = format!(r#"{{"name":"{side}-{number}"}}"#);
+            assert_eq!(send(base, "POST", &disks, &body).await.unwrap().status, 200);
+        }
+    };
+    tokio::join!(make(&first.compute, "left"), make(&second.compute, "right"));
+    let seen = |base: &str| {
+        let base = base.to_owned();
+        let disks = disks.clone();
+        async move { send(&base, "GET", &disks, "").await.unwrap().json()["items"].as_array().unwrap().len() }
+    };
+    assert_eq!((seen(&first.compute).await, seen(&second.compute).await), (16, 16));
+    // What is on disk is whole at any moment, with no help from the servers.
+    assert!(zkprov_sandbox::show(dir.path()).unwrap()["compute"]["disks"].as_array().unwrap().len() == 16);
+}
+
+#[tokio::test]
+async fn a_clusters_api_is_served_by_tls_under_the_ca_that_the_cluster_shows() {
+    use std::sync::Arc;
+    use tokio_rustls::TlsConnector;
+    use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+    use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
+
+    let sandbox = start(Options::default()).await.unwrap();
+    let clusters = "/v1/projects/p/locations/us-east1-d/clusters";
+    let body = r#"{"cluster":{"name":"c","initialNodeCount":1}}"#;
+    assert_eq!(send(&sandbox.container, "POST", clusters, body).await.unwrap().status, 200);
+    sandbox.advance(Duration::from_secs(1200)).unwrap();
+    let cluster = send(&sandbox.container, "GET", &format!("{clusters}/c"), "").await.unwrap().json();
+    let endpoint = cluster["endpoint"].as_str().unwrap();
+    let known = sandbox.endpoints();
+    assert_eq!(known.clusters["p/us-east1-d/c"], endpoint);
+
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(known.ca_pem.as_bytes()).unwrap()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = tokio::net::TcpStream::connect(endpoint).await.unwrap();
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await
+        .expect("a certificate of the cluster's CA");
+}

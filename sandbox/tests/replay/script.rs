@@ -216,7 +216,14 @@ fn flatten(value: &Value) -> BTreeMap<String, String> {
                     walk(&format!("{path}.{index}"), item, leaves);
                 }
             }
-            leaf => drop(leaves.insert(path.to_owned(), leaf.to_string())),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Object(_) => {
+                drop(leaves.insert(path.to_owned(), value.to_string()));
+            }
         }
     }
     let mut leaves = BTreeMap::new();
