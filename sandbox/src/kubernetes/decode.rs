@@ -38,8 +38,12 @@ impl Strictness {
 /// 400 when it is neither.
 pub(super) fn body(request: &Request) -> Result<Value, Failure> {
     let content_type = request.header("content-type").unwrap_or("application/json");
+    if request.body.is_empty() {
+        return Ok(Value::Object(Map::new()));
+    }
     if content_type.contains("protobuf") {
-        return Err(Failure::unsupported_body(content_type));
+        return super::protobuf::decode(&request.body)
+            .map_err(|why| Failure::unsupported_body(&format!("{content_type}: {why}")));
     }
     if content_type.contains("yaml") && request.body.first() != Some(&b'{') {
         let text = std::str::from_utf8(&request.body)

@@ -19,6 +19,7 @@ mod logs;
 mod managers;
 mod openapi;
 mod patch;
+mod protobuf;
 mod proxy;
 mod registry;
 mod reviews;
