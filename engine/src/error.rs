@@ -82,6 +82,18 @@ impl ProviderError {
         self
     }
 
+    /// The same failure for a second waiter: without its cause, which can't be copied.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            kind: self.kind,
+            doing: self.doing.clone(),
+            message: self.message.clone(),
+            hint: self.hint.clone(),
+            retry_after: self.retry_after,
+            source: None,
+        }
+    }
+
     /// What could not be read because of this error. `what` names it for people, e.g.
     /// `Compute Engine API, instances in us-east1-d`.
     #[must_use]

@@ -1,0 +1,152 @@
+//! A scripted HTTP server: for each method and path the answers to give, in order; the last one is repeated.
+
+use bytes::Bytes;
+use futures::StreamExt;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// One answer.
+#[derive(Clone)]
+pub struct Reply {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+    delay: Duration,
+    cut: bool,
+}
+
+pub fn ok(body: Value) -> Reply {
+    reply(200, body)
+}
+
+pub fn reply(status: u16, body: Value) -> Reply {
+    Reply { status, headers: Vec::new(), body: body.to_string().into(), delay: Duration::ZERO, cut: false }
+}
+
+/// An error document as Compute Engine sends it.
+pub fn error(status: u16, reason: &str, message: &str) -> Reply {
+    reply(status, json!({"error": {"code": status, "message": message,
+        "errors": [{"message": message, "domain": "global", "reason": reason}]}}))
+}
+
+/// An error document as the other APIs send it.
+pub fn rpc_error(status: u16, code: &str, message: &str) -> Reply {
+    reply(status, json!({"error": {"code": status, "message": message, "status": code}}))
+}
+
+impl Reply {
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    /// Answers only after this.
+    pub fn late(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
+    }
+
+    /// Promises the whole body, sends half of it, and drops the connection.
+    pub fn cut(mut self) -> Self {
+        self.cut = true;
+        self
+    }
+}
+
+/// A request that came in.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub route: String,
+    pub query: String,
+    pub body: Value,
+}
+
+#[derive(Default)]
+struct State {
+    script: BTreeMap<String, Vec<Reply>>,
+    seen: Vec<Seen>,
+}
+
+/// The server; it stops with the runtime of its test.
+pub struct Server {
+    pub url: String,
+    state: Arc<Mutex<State>>,
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let state = Arc::new(Mutex::new(State::default()));
+        let shared = state.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let shared = shared.clone();
+                tokio::spawn(async move {
+                    let service = service_fn(move |request| answer(shared.clone(), request));
+                    let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+                });
+            }
+        });
+        Self { url, state }
+    }
+
+    /// `route` is the method and the path: `GET /compute/v1/..`.
+    pub fn on(&self, route: &str, replies: impl IntoIterator<Item = Reply>) -> &Self {
+        self.state.lock().unwrap().script.insert(route.to_owned(), replies.into_iter().collect());
+        self
+    }
+
+    pub fn seen(&self) -> Vec<Seen> {
+        self.state.lock().unwrap().seen.clone()
+    }
+
+    /// Requests of one route.
+    pub fn seen_on(&self, route: &str) -> Vec<Seen> {
+        self.seen().into_iter().filter(|seen| seen.route == route).collect()
+    }
+}
+
+async fn answer(
+    state: Arc<Mutex<State>>,
+    request: Request<Incoming>,
+) -> Result<Response<BoxBody<Bytes, std::io::Error>>, Infallible> {
+    let route = format!("{} {}", request.method(), request.uri().path());
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    let reply = {
+        let mut state = state.lock().unwrap();
+        state.seen.push(Seen { route: route.clone(), query, body });
+        match state.script.get_mut(&route) {
+            Some(replies) if replies.len() > 1 => replies.remove(0),
+            Some(replies) => replies[0].clone(),
+            None => error(404, "notFound", &format!("nothing scripted for {route}")),
+        }
+    };
+    tokio::time::sleep(reply.delay).await;
+    let mut response = Response::builder().status(reply.status).header("content-type", "application/json");
+    for (name, value) in &reply.headers {
+        response = response.header(*name, value);
+    }
+    let body = if reply.cut {
+        response = response.header("content-length", reply.body.len());
+        let half = Bytes::copy_from_slice(&reply.body[..reply.body.len() / 2]);
+        let frames = [Ok(Frame::data(half)), Err(std::io::Error::other("cut"))];
+        BodyExt::boxed(StreamBody::new(futures::stream::iter(frames).boxed().map(|frame| frame)))
+    } else {
+        Full::new(Bytes::from(reply.body)).map_err(|never: Infallible| match never {}).boxed()
+    };
+    Ok(response.body(body).expect("a response"))
+}
