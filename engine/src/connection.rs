@@ -71,3 +71,21 @@ pub fn install_crypto() {
     // An error means that a provider is installed already: the caller's own choice, or an earlier call.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::crypto::CryptoProvider;
+    use rustls::{ClientConfig, RootCertStore};
+
+    #[test]
+    fn one_provider_is_installed_and_a_second_call_is_harmless() {
+        install_crypto();
+        install_crypto();
+        assert!(CryptoProvider::get_default().is_some());
+        // Panics when no provider is installed and none, or more than one, is linked.
+        let config =
+            ClientConfig::builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth();
+        assert!(!config.crypto_provider().cipher_suites.is_empty());
+    }
+}

@@ -5,5 +5,5 @@ mod google {
     mod failures;
     mod observe;
     mod readiness;
+    mod support;
 }
-mod support;

@@ -49,7 +49,7 @@ pub fn file_server(attribute: Option<&str>, serial_tail: Option<&str>, generatio
     let told = attribute.and_then(Report::parse).filter(|report| report.generation == generation);
     let report = told.or_else(|| {
         let reports = serial.lines().filter_map(|line| Report::parse(script_line(line)?));
-        reports.filter(|report| report.generation == generation).last()
+        reports.filter(|report| report.generation == generation).next_back()
     });
     match report {
         Some(Report { state: ScriptState::Ready, .. }) => Verdict::Ready,

@@ -139,3 +139,51 @@ pub(super) fn filestore() -> &'static Table {
         "replication"."role" => of::replication::Role,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use google_cloud_container_v1::model::Cluster;
+    use serde_json::json;
+
+    #[test]
+    fn a_captured_cluster_keeps_its_names() {
+        let captured: Value =
+            serde_json::from_str(include_str!("../../tests/fixtures/cluster.json")).unwrap();
+        let typed: Cluster = serde_json::from_value(captured.clone()).unwrap();
+        let numbers = serde_json::to_value(&typed).unwrap();
+        assert_eq!(numbers["status"], 2);
+        let named = with_names(numbers, cluster());
+        assert_eq!(enums(&named), enums(&captured));
+        assert_eq!(enums(&named)["$.nodePools.upgradeSettings.strategy"], json!("SURGE"));
+    }
+
+    /// Every text in capitals, by its path: the enums of a document.
+    fn enums(document: &Value) -> std::collections::BTreeMap<String, Value> {
+        let mut found = std::collections::BTreeMap::new();
+        collect(document, "$".to_owned(), &mut found);
+        found
+    }
+
+    fn collect(value: &Value, path: String, found: &mut std::collections::BTreeMap<String, Value>) {
+        match value {
+            Value::Object(map) => {
+                map.iter().for_each(|(key, value)| collect(value, format!("{path}.{key}"), found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| collect(item, path.clone(), found)),
+            Value::String(text)
+                if text.len() > 2 && text.chars().all(|c| c.is_ascii_uppercase() || c == '_') =>
+            {
+                found.insert(path, value.clone());
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_not_known_stays() {
+        let document =
+            with_names(json!({"status": 77, "nodePools": [{"status": -1}, 3], "other": 1}), cluster());
+        assert_eq!(document, json!({"status": 77, "nodePools": [{"status": -1}, 3], "other": 1}));
+    }
+}

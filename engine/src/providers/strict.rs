@@ -223,10 +223,12 @@ impl<'de> Deserializer<'de> for Field<'de> {
     }
 }
 
-/// A message of the clients as REST JSON. Never fails for the messages we read; if one could not be written, what is
+/// A message of the clients as REST JSON, its keys sorted: the clients keep maps (labels) in random order. Never fails for the messages we read; if one could not be written, what is
 /// left is an empty document, which no rule takes for equal to anything.
 pub(super) fn json(message: &impl serde::Serialize) -> Value {
-    serde_json::to_value(message).unwrap_or_else(|_| Value::Object(Map::new()))
+    let mut document = serde_json::to_value(message).unwrap_or_else(|_| Value::Object(Map::new()));
+    document.sort_all_objects();
+    document
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Reading: every reading is Known, Absent or Unavailable with what, why and what to do.
 
-use crate::support::server::{Server, error, ok};
-use crate::support::{connection, desired, fixture, id, spec};
+use super::support::server::{Server, error, ok};
+use super::support::{connection, desired, fixture, id, spec};
 use google_cloud_container_v1::model::Cluster;
 use serde_json::{Value, json};
 use zkprov_engine::connection::Connection;
@@ -62,8 +62,9 @@ async fn one_list_for_each_kind_and_place_whatever_the_number_of_ensembles() {
     let (server, provider) = empty_compute().await;
     let (first, mut second) = (spec(), spec());
     second.name = "other".to_owned();
-    let desired = desired(&["gce-instance/my-project/us-east1-d/singlefs-1-vm"]);
-    let requests = [ReadRequest { spec: &first, desired: &desired }, ReadRequest { spec: &second, desired: &desired }];
+    let desired = desired(&["instance/my-project/us-east1-d/singlefs-1-vm"]);
+    let requests =
+        [ReadRequest { spec: &first, desired: &desired }, ReadRequest { spec: &second, desired: &desired }];
     let all = provider.observe(&requests).await;
     assert_eq!(all.len(), 2);
     for observation in all {
@@ -86,7 +87,8 @@ async fn known_absent_and_further_resources_of_ours() {
     let mut foreign = fixture("disk.json");
     foreign["name"] = json!("foreign");
     let page = |items: Value, next: Option<&str>| ok(json!({"items": items, "nextPageToken": next}));
-    server.on(&format!("GET {ZONE}/disks"), [page(json!([orphan]), Some("t1")), page(json!([foreign]), None)]);
+    server
+        .on(&format!("GET {ZONE}/disks"), [page(json!([orphan]), Some("t1")), page(json!([foreign]), None)]);
     server.on(&format!("GET {ZONE}/instances"), [page(json!([fixture("instance.json")]), None)]);
     let rule = json!({"name": "rule", "description": "NFS from the nodes; managed by zkprov for ensemble exhibitor"});
     let theirs = json!({"name": "theirs", "description": "managed by zkprov for ensemble exhibitor-2"});
@@ -98,8 +100,8 @@ async fn known_absent_and_further_resources_of_ours() {
          "targetLink": "https://www.googleapis.com/compute/v1/projects/123456/zones/us-east1-d/instances/stranger"},
         {"name": "op-3", "operationType": "stop", "status": "DONE",
          "targetLink": "https://www.googleapis.com/compute/v1/projects/123456/zones/us-east1-d/instances/singlefs-1-vm"}]}))]);
-    let vm = id("gce-instance/my-project/us-east1-d/singlefs-1-vm");
-    let data = id("gce-disk/my-project/us-east1-d/singlefs-1-vm-data");
+    let vm = id("instance/my-project/us-east1-d/singlefs-1-vm");
+    let data = id("disk/my-project/us-east1-d/singlefs-1-vm-data");
     let seen = observe(&provider, &desired(&[&vm.to_string(), &data.to_string()])).await;
     let live = seen.resources[&vm].known().unwrap();
     assert_eq!(live.document, fixture("instance.json"), "a document is what the API sent");
@@ -116,27 +118,47 @@ async fn known_absent_and_further_resources_of_ours() {
 
 #[tokio::test]
 async fn what_could_not_be_read_is_never_absent() {
-    let vm = id("gce-instance/my-project/us-east1-d/singlefs-1-vm");
+    let vm = id("instance/my-project/us-east1-d/singlefs-1-vm");
     for (answer, why, hint) in [
-        (error(403, "forbidden", "Required 'compute.instances.list' permission for 'projects/my-project'"),
-            "compute.instances.list", "--role=roles/compute.admin (compute.instances.list is missing)"),
-        (error(403, "accessNotConfigured", "Compute Engine API has not been used in project 1 before or it is disabled."),
-            "disabled", "gcloud services enable compute.googleapis.com"),
-        (error(401, "authError", "Invalid Credentials"), "Invalid Credentials", "gcloud auth application-default login"),
-        (error(404, "notFound", "The resource 'projects/my-project' was not found"), "'projects/my-project' was not found", ""),
+        (
+            error(403, "forbidden", "Required 'compute.instances.list' permission for 'projects/my-project'"),
+            "compute.instances.list",
+            "--role=roles/compute.admin (compute.instances.list is missing)",
+        ),
+        (
+            error(
+                403,
+                "accessNotConfigured",
+                "Compute Engine API has not been used in project 1 before or it is disabled.",
+            ),
+            "disabled",
+            "gcloud services enable compute.googleapis.com",
+        ),
+        (
+            error(401, "authError", "Invalid Credentials"),
+            "Invalid Credentials",
+            "gcloud auth application-default login",
+        ),
+        (
+            error(404, "notFound", "The resource 'projects/my-project' was not found"),
+            "'projects/my-project' was not found",
+            "",
+        ),
         (error(500, "internalError", "Internal error"), "Internal error", ""),
         (ok(json!({"items": 7})), "unreadable answer", ""),
     ] {
         let (server, provider) = empty_compute().await;
         server.on(&format!("GET {ZONE}/instances"), [answer]);
         let seen = observe(&provider, &desired(&[&vm.to_string()])).await;
-        let Reading::Unavailable(gap) = &seen.resources[&vm] else { panic!("{why}: {:?}", seen.resources[&vm]) };
+        let Reading::Unavailable(gap) = &seen.resources[&vm] else {
+            panic!("{why}: {:?}", seen.resources[&vm])
+        };
         assert_eq!(gap.what, "Compute Engine API, instances in us-east1-d of my-project");
         assert!(gap.why.contains(why), "{}", gap.why);
         assert!(gap.hint.contains(hint), "{}", gap.hint);
         assert_eq!(seen.resources.len(), 1, "the other kinds were read");
         let undeclared = observe(&provider, &Desired::default()).await;
-        let whole = id("gce-instance/my-project/us-east1-d/*");
+        let whole = id("instance/my-project/us-east1-d/*");
         assert!(matches!(undeclared.resources[&whole], Reading::Unavailable(_)), "an orphan may be there");
     }
 }
@@ -160,8 +182,9 @@ async fn a_cluster_brings_its_pools_its_size_and_its_access_with_one_list() {
     let cluster = cluster_with_numbers(|cluster| {
         cluster["resourceLabels"] = json!({"zkprov-ensemble": "exhibitor"});
         cluster["masterAuth"]["clusterCaCertificate"] = json!("LS0tLS1CRUdJTg==");
-        cluster["nodePools"][0]["instanceGroupUrls"] =
-            json!(["https://www.googleapis.com/compute/v1/projects/my-project/zones/us-east1-d/instanceGroupManagers/gke-1-grp"]);
+        cluster["nodePools"][0]["instanceGroupUrls"] = json!([
+            "https://www.googleapis.com/compute/v1/projects/my-project/zones/us-east1-d/instanceGroupManagers/gke-1-grp"
+        ]);
     });
     server.on(&format!("GET {GKE}/clusters"), [ok(json!({"clusters": [cluster]}))]);
     server.on(&format!("GET {GKE}/operations"), [ok(json!({"operations": [
@@ -169,8 +192,11 @@ async fn a_cluster_brings_its_pools_its_size_and_its_access_with_one_list() {
          "targetLink": "https://container.googleapis.com/v1/projects/123456/zones/us-east1-d/clusters/cluster-1"},
         {"name": "op-2", "operationType": 1, "status": 3,
          "targetLink": "https://container.googleapis.com/v1/projects/123456/zones/us-east1-d/clusters/cluster-1"}]}))]);
-    server.on(&format!("GET {ZONE}/instanceGroupManagers"), [ok(json!({"items": [
-        {"name": "gke-1-grp", "targetSize": 5}, {"name": "other", "targetSize": 7}]}))]);
+    server.on(
+        &format!("GET {ZONE}/instanceGroupManagers"),
+        [ok(json!({"items": [
+        {"name": "gke-1-grp", "targetSize": 5}, {"name": "other", "targetSize": 7}]}))],
+    );
     let connection = connection(&server.url);
     let provider = GkeProvider::connect(&connection, &credentials(&connection)).await.unwrap();
     let cluster_id = id("gke/my-project/us-east1-d/cluster-1");
@@ -188,7 +214,10 @@ async fn a_cluster_brings_its_pools_its_size_and_its_access_with_one_list() {
     assert_eq!(pool.ownership, Ownership::Ours);
     assert_eq!((&pool.document["status"], &pool.document[LIVE_NODE_COUNT]), (&json!("RUNNING"), &json!(5)));
     assert_eq!(seen.operations.len(), 1);
-    assert_eq!((seen.operations[0].verb.as_str(), &seen.operations[0].target), ("UPGRADE_NODES", &cluster_id));
+    assert_eq!(
+        (seen.operations[0].verb.as_str(), &seen.operations[0].target),
+        ("UPGRADE_NODES", &cluster_id)
+    );
     let Reading::Known(access) = access.unwrap() else { panic!("no access") };
     assert_eq!((access.endpoint.as_str(), access.ca_pem.as_str()), ("https://34.1.2.3", "-----BEGIN"));
     assert_eq!(access.status, "RUNNING");

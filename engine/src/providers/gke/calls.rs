@@ -4,6 +4,7 @@ use super::super::strict::typed;
 use super::{GkeProvider, Place, not_ours, with_path};
 use crate::error::{ProviderError, ProviderErrorKind};
 use crate::provider::Progress;
+use futures::FutureExt;
 use google_cloud_container_v1::model::{
     CreateClusterRequest, CreateNodePoolRequest, SetLabelsRequest, SetNodePoolSizeRequest,
     UpdateClusterRequest, UpdateNodePoolRequest,
@@ -76,12 +77,12 @@ impl<'a> Job<'a> {
 impl GkeProvider {
     pub(super) async fn carry_out(&self, job: &Job<'_>, call: &Call) -> Result<(), ProviderError> {
         match call {
-            Call::Insert => self.insert(job).await,
-            Call::Delete => self.delete(job).await,
-            Call::SetLabels => self.set_labels(job).await,
-            Call::UpdateCluster { field, value } => self.update_cluster(job, field, value).await,
-            Call::SetNodePoolSize { nodes } => self.set_size(job, *nodes).await,
-            Call::UpdateNodePool { fields } => self.update_pool(job, fields).await,
+            Call::Insert => self.insert(job).boxed().await,
+            Call::Delete => self.delete(job).boxed().await,
+            Call::SetLabels => self.set_labels(job).boxed().await,
+            Call::UpdateCluster { field, value } => self.update_cluster(job, field, value).boxed().await,
+            Call::SetNodePoolSize { nodes } => self.set_size(job, *nodes).boxed().await,
+            Call::UpdateNodePool { fields } => self.update_pool(job, fields).boxed().await,
             Call::SetTags
             | Call::SetMetadata
             | Call::SetMachineType
@@ -103,12 +104,12 @@ impl GkeProvider {
         if place.pool.is_some() {
             let request = json!({"parent": place.cluster_path(), "nodePool": body});
             let request: CreateNodePoolRequest = typed(&job.doing, &request)?;
-            let send = self.clusters.create_node_pool().with_request(request).send();
+            let send = self.clusters.create_node_pool().with_request(request).send().boxed();
             return self.sent(&job.doing, place, job.progress, send).await;
         }
         let request = json!({"parent": place.parent(), "cluster": body});
         let request: CreateClusterRequest = typed(&job.doing, &request)?;
-        let send = self.clusters.create_cluster().with_request(request).send();
+        let send = self.clusters.create_cluster().with_request(request).send().boxed();
         self.sent(&job.doing, place, job.progress, send).await
     }
 
@@ -116,10 +117,10 @@ impl GkeProvider {
     async fn delete(&self, job: &Job<'_>) -> Result<(), ProviderError> {
         let (doing, place) = (&job.doing, &job.place);
         let deleted = if place.pool.is_some() {
-            let send = self.clusters.delete_node_pool().set_name(job.pool_path()?).send();
+            let send = self.clusters.delete_node_pool().set_name(job.pool_path()?).send().boxed();
             self.sent(doing, place, job.progress, send).await
         } else {
-            let send = self.clusters.delete_cluster().set_name(place.cluster_path()).send();
+            let send = self.clusters.delete_cluster().set_name(place.cluster_path()).send().boxed();
             self.sent(doing, place, job.progress, send).await
         };
         match deleted {
@@ -132,7 +133,7 @@ impl GkeProvider {
         let labels = job.change.body.get("resourceLabels");
         let more = json!({"resourceLabels": labels, "labelFingerprint": job.handle("labelFingerprint")?});
         let request: SetLabelsRequest = typed(&job.doing, &with_path(job.place.cluster_path(), more))?;
-        let send = self.clusters.set_labels().with_request(request).send();
+        let send = self.clusters.set_labels().with_request(request).send().boxed();
         self.sent(&job.doing, &job.place, job.progress, send).await
     }
 
@@ -141,7 +142,7 @@ impl GkeProvider {
         let update = json!({field: value, "etag": job.handle("etag")?});
         let request = with_path(job.place.cluster_path(), json!({"update": update}));
         let request: UpdateClusterRequest = typed(&job.doing, &request)?;
-        let send = self.clusters.update_cluster().with_request(request).send();
+        let send = self.clusters.update_cluster().with_request(request).send().boxed();
         self.sent(&job.doing, &job.place, job.progress, send).await
     }
 
@@ -149,7 +150,7 @@ impl GkeProvider {
     async fn set_size(&self, job: &Job<'_>, nodes: u32) -> Result<(), ProviderError> {
         let request = with_path(job.pool_path()?, json!({"nodeCount": nodes}));
         let request: SetNodePoolSizeRequest = typed(&job.doing, &request)?;
-        let send = self.clusters.set_node_pool_size().with_request(request).send();
+        let send = self.clusters.set_node_pool_size().with_request(request).send().boxed();
         self.sent(&job.doing, &job.place, job.progress, send).await
     }
 
@@ -157,7 +158,7 @@ impl GkeProvider {
         let mut request = with_path(job.pool_path()?, fields.clone());
         request["etag"] = job.handle("etag")?.clone();
         let request: UpdateNodePoolRequest = typed(&job.doing, &request)?;
-        let send = self.clusters.update_node_pool().with_request(request).send();
+        let send = self.clusters.update_node_pool().with_request(request).send().boxed();
         self.sent(&job.doing, &job.place, job.progress, send).await
     }
 }

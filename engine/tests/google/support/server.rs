@@ -1,10 +1,8 @@
 //! A scripted HTTP server: for each method and path the answers to give, in order; the last one is repeated.
 
-use bytes::Bytes;
-use futures::StreamExt;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::{Bytes, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -18,7 +16,7 @@ use tokio::net::TcpListener;
 
 /// One answer.
 #[derive(Clone)]
-pub struct Reply {
+pub(crate) struct Reply {
     status: u16,
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
@@ -26,39 +24,42 @@ pub struct Reply {
     cut: bool,
 }
 
-pub fn ok(body: Value) -> Reply {
+pub(crate) fn ok(body: Value) -> Reply {
     reply(200, body)
 }
 
-pub fn reply(status: u16, body: Value) -> Reply {
+pub(crate) fn reply(status: u16, body: Value) -> Reply {
     Reply { status, headers: Vec::new(), body: body.to_string().into(), delay: Duration::ZERO, cut: false }
 }
 
 /// An error document as Compute Engine sends it.
-pub fn error(status: u16, reason: &str, message: &str) -> Reply {
-    reply(status, json!({"error": {"code": status, "message": message,
-        "errors": [{"message": message, "domain": "global", "reason": reason}]}}))
+pub(crate) fn error(status: u16, reason: &str, message: &str) -> Reply {
+    reply(
+        status,
+        json!({"error": {"code": status, "message": message,
+        "errors": [{"message": message, "domain": "global", "reason": reason}]}}),
+    )
 }
 
 /// An error document as the other APIs send it.
-pub fn rpc_error(status: u16, code: &str, message: &str) -> Reply {
+pub(crate) fn rpc_error(status: u16, code: &str, message: &str) -> Reply {
     reply(status, json!({"error": {"code": status, "message": message, "status": code}}))
 }
 
 impl Reply {
-    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
     }
 
     /// Answers only after this.
-    pub fn late(mut self, delay: Duration) -> Self {
+    pub(crate) fn late(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
     }
 
     /// Promises the whole body, sends half of it, and drops the connection.
-    pub fn cut(mut self) -> Self {
+    pub(crate) fn cut(mut self) -> Self {
         self.cut = true;
         self
     }
@@ -66,10 +67,10 @@ impl Reply {
 
 /// A request that came in.
 #[derive(Debug, Clone)]
-pub struct Seen {
-    pub route: String,
-    pub query: String,
-    pub body: Value,
+pub(crate) struct Seen {
+    pub(crate) route: String,
+    pub(crate) query: String,
+    pub(crate) body: Value,
 }
 
 #[derive(Default)]
@@ -79,13 +80,13 @@ struct State {
 }
 
 /// The server; it stops with the runtime of its test.
-pub struct Server {
-    pub url: String,
+pub(crate) struct Server {
+    pub(crate) url: String,
     state: Arc<Mutex<State>>,
 }
 
 impl Server {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let state = Arc::new(Mutex::new(State::default()));
@@ -95,7 +96,9 @@ impl Server {
                 let shared = shared.clone();
                 tokio::spawn(async move {
                     let service = service_fn(move |request| answer(shared.clone(), request));
-                    let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+                    let _ = Builder::new(TokioExecutor::new())
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
                 });
             }
         });
@@ -103,17 +106,17 @@ impl Server {
     }
 
     /// `route` is the method and the path: `GET /compute/v1/..`.
-    pub fn on(&self, route: &str, replies: impl IntoIterator<Item = Reply>) -> &Self {
+    pub(crate) fn on(&self, route: &str, replies: impl IntoIterator<Item = Reply>) -> &Self {
         self.state.lock().unwrap().script.insert(route.to_owned(), replies.into_iter().collect());
         self
     }
 
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.state.lock().unwrap().seen.clone()
     }
 
     /// Requests of one route.
-    pub fn seen_on(&self, route: &str) -> Vec<Seen> {
+    pub(crate) fn seen_on(&self, route: &str) -> Vec<Seen> {
         self.seen().into_iter().filter(|seen| seen.route == route).collect()
     }
 }
@@ -144,7 +147,7 @@ async fn answer(
         response = response.header("content-length", reply.body.len());
         let half = Bytes::copy_from_slice(&reply.body[..reply.body.len() / 2]);
         let frames = [Ok(Frame::data(half)), Err(std::io::Error::other("cut"))];
-        BodyExt::boxed(StreamBody::new(futures::stream::iter(frames).boxed().map(|frame| frame)))
+        BodyExt::boxed(StreamBody::new(futures::stream::iter(frames)))
     } else {
         Full::new(Bytes::from(reply.body)).map_err(|never: Infallible| match never {}).boxed()
     };
