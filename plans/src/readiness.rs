@@ -48,8 +48,8 @@ pub fn file_server(attribute: Option<&str>, serial_tail: Option<&str>, generatio
     let serial = serial_tail.unwrap_or_default();
     let told = attribute.and_then(Report::parse).filter(|report| report.generation == generation);
     let report = told.or_else(|| {
-        let reports = serial.lines().filter_map(|line| Report::parse(script_line(line)?));
-        reports.filter(|report| report.generation == generation).next_back()
+        let mut reports = serial.lines().filter_map(|line| Report::parse(script_line(line)?));
+        reports.rfind(|report| report.generation == generation)
     });
     match report {
         Some(Report { state: ScriptState::Ready, .. }) => Verdict::Ready,
