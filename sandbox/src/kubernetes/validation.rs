@@ -330,10 +330,8 @@ fn service(object: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
         if ports.len() > 1 && text(port, "/name").is_none() {
             causes.push(Cause::required(format!("spec.ports[{index}].name"), ""));
         }
-        let same = |other: &&Value| {
-            ["name"].iter().any(|key| port.get(*key).is_some() && port.get(*key) == other.get(*key))
-        };
-        if ports.iter().take(index).any(|other| same(&other)) {
+        let same = |other: &Value| text(port, "/name").is_some() && port.get("name") == other.get("name");
+        if ports.iter().take(index).any(same) {
             let message = format!("Duplicate value: {}", port.get("name").unwrap_or(&Value::Null));
             causes.push(Cause::new("FieldValueDuplicate", format!("spec.ports[{index}].name"), message));
         }

@@ -188,3 +188,62 @@ pub(super) fn containers(pod: &Value) -> impl Iterator<Item = (&str, &str)> {
 pub(super) fn key(pod: &Value) -> (String, String) {
     (namespace(pod).to_owned(), name(pod).to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn mounts_fail_as_the_server_is() {
+        let export = |up: bool| Export { names: vec!["fs".to_owned()], path: "/data".to_owned(), up };
+        assert_eq!(export_failure("fs", "/data", &[export(true)]), None);
+        assert_eq!(export_failure("fs", "/data/sub", &[export(true)]), None);
+        assert!(
+            export_failure("fs", "/database", &[export(true)])
+                .is_some_and(|why| why.contains("No such file"))
+        );
+        assert!(export_failure("fs", "/data", &[export(false)]).is_some_and(|why| why.contains("timed out")));
+        assert_eq!(export_failure("elsewhere", "/x", &[export(false)]), None);
+    }
+
+    #[test]
+    fn images_without_a_registry_are_missing() {
+        let missing = ["a/does-not-exist", "kt.invalid/bb:1", "nginx:1", "mbabineau/zookeeper-exhibitor"];
+        assert_eq!(missing.map(image_is_missing), [true, true, false, false]);
+    }
+
+    #[test]
+    fn standalone_counts_only_where_the_probe_and_the_declared_size_say_so() {
+        let mut store = Store::new();
+        let mut put = |size: &str| {
+            let map = json!({"metadata": {"name": "m", "namespace": "n"}, "data": {"size": size}});
+            store.put(Kind::ConfigMap, map, 0);
+            store.clone()
+        };
+        let (one, three) = (put("1"), put("3"));
+        let pod = json!({"metadata": {"namespace": "n"},
+            "spec": {"volumes": [{"name": "v", "configMap": {"name": "m"}}]}});
+        let probe = |text: &str| {
+            json!({"readinessProbe": {"exec": {"command": ["bash", "-c", text]}},
+                "volumeMounts": [{"name": "v", "mountPath": "/etc/ensemble"}]})
+        };
+        let by_file = probe("case standalone) [ \"$(cat /etc/ensemble/size)\" = 1 ];; esac");
+        assert!(accepts_standalone(&one, &pod, &by_file, 3), "the file, not the environment");
+        assert!(!accepts_standalone(&three, &pod, &by_file, 1));
+        assert!(accepts_standalone(&three, &pod, &probe("standalone"), 1));
+        assert!(!accepts_standalone(&one, &pod, &probe("leader|follower"), 1));
+    }
+
+    #[test]
+    fn only_a_hook_ends_an_exhibitor_early() {
+        let pod = |container: Value| {
+            json!({"metadata": {"deletionGracePeriodSeconds": 30},
+            "spec": {"containers": [container]}})
+        };
+        let image = "mbabineau/zookeeper-exhibitor";
+        assert_eq!(ending(&pod(json!({"image": image}))), 30_000);
+        assert_eq!(ending(&pod(json!({"image": image, "lifecycle": {"preStop": {"exec": {}}}}))), 2000);
+        assert_eq!(ending(&pod(json!({"image": "nginx"}))), 1000);
+    }
+}
