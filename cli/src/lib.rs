@@ -1,1 +1,43 @@
-//! cli
+//! The terminal: arguments, one file per command, progress, prompts, colours, exit codes, reading of files.
+//!
+//! Only [`ui`] writes to the terminal, only [`context`] reads environment and wall clock.
+
+mod args;
+mod commands;
+mod context;
+mod error;
+mod input;
+mod pipeline;
+mod session;
+mod signals;
+mod ui;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+/// Unoptimised builds of the API clients keep large frames.
+const STACK: usize = 8 << 20;
+
+/// Runs the program with the process's arguments and environment; returns the exit code of product's table.
+#[must_use]
+pub fn run() -> ExitCode {
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return ui::usage(&error),
+    };
+    let context = match context::Context::of_process(args.global) {
+        Ok(context) => context,
+        Err(error) => return ui::bare_failure(&error),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_stack_size(STACK).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return ui::bare_failure(&error::CommandError::failed("starting", &error)),
+    };
+    let result = runtime.block_on(commands::dispatch(args.command, &context));
+    // Requests that nobody waits for any more must not hold the process back.
+    runtime.shutdown_background();
+    match result {
+        Ok(code) => code.into(),
+        Err(error) => context.ui.failure(&error).into(),
+    }
+}

@@ -1,1 +1,7 @@
-fn main() {}
+//! The `zkprov` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    zkprov::run()
+}

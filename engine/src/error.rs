@@ -103,7 +103,8 @@ impl ProviderError {
 }
 
 /// An error and its causes in one line, without repeating what an outer message says already.
-pub(crate) fn one_line(error: &(dyn std::error::Error + 'static)) -> String {
+#[must_use]
+pub fn one_line(error: &(dyn std::error::Error + 'static)) -> String {
     let mut line = String::new();
     let mut next = Some(error);
     while let Some(error) = next {

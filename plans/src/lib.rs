@@ -3,7 +3,9 @@
 //!
 //! Nothing here reads a clock, the environment, a file, the network or a source of randomness: inputs in, data out.
 
+pub mod check;
 pub mod diagnostic;
+pub mod diff;
 pub mod document;
 pub mod event;
 pub mod exhibitor;
@@ -11,8 +13,13 @@ pub mod managed_fields;
 pub mod members;
 pub mod observed;
 pub mod plan;
+pub mod planner;
 pub mod pods;
 pub mod quorum;
 pub mod readiness;
+pub mod report;
 pub mod resource;
+pub mod rules;
+pub mod saved;
+pub mod schedule;
 pub mod spec;

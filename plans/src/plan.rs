@@ -314,6 +314,7 @@ pub struct Step {
 /// A change or a gate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[expect(clippy::large_enum_variant, reason = "a plan has tens of steps, most of them changes")]
 pub enum StepKind {
     /// Something is written.
     Change(Change),

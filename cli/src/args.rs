@@ -1,0 +1,313 @@
+//! The command line.
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Plans, applies and destroys ZooKeeper ensembles on Google Cloud, from one YAML file.
+#[derive(Debug, Parser)]
+#[command(
+    name = "zkprov",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct Global {
+    /// File or directory with Ensemble documents, `-` for standard input; repeatable [default: zkprov.yaml]
+    #[arg(short = 'f', long = "file", global = true, value_name = "PATH")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Set a value of the file, e.g. `spec.exhibitor.replicas=5`; repeatable
+    #[arg(long = "set", global = true, value_name = "PATH=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Google Cloud project, where the file names none
+    #[arg(long, global = true, value_name = "ID", env = "GOOGLE_CLOUD_PROJECT")]
+    pub(crate) project: Option<String>,
+    /// Work on the embedded cloud kept in DIR [default: the user's state directory]
+    #[arg(long, global = true, value_name = "DIR", num_args = 0..=1, require_equals = true)]
+    pub(crate) sandbox: Option<Option<PathBuf>>,
+    /// Use the templates of this directory in place of the built-in ones of the same name
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) templates: Option<PathBuf>,
+    /// Results only, no progress
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// More: every field in plans, requests in the log (-vv)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Colours and bars
+    #[arg(long, global = true, value_enum, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
+    pub(crate) color: ColorChoice,
+    /// Requests and steps under way at once
+    #[arg(long, global = true, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) parallelism: u16,
+    /// Longest wait for one step, e.g. `30m`
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorChoice {
+    /// At a terminal, unless NO_COLOR says no.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Forms of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    /// For people.
+    Text,
+    /// One JSON value.
+    Json,
+    /// One JSON line a resource.
+    Jsonl,
+    /// For pull requests.
+    Markdown,
+}
+
+/// Text or JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Forms of apply's course.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ApplyFormat {
+    /// Progress on stderr, the result on stdout.
+    Text,
+    /// Every event as a JSON line on stdout.
+    Jsonl,
+}
+
+/// Forms of rendered documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RenderFormat {
+    /// YAML documents.
+    Yaml,
+    /// One JSON array.
+    Json,
+}
+
+/// What to render.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Stage {
+    /// Everything.
+    All,
+    /// Request bodies for Google Cloud.
+    Cloud,
+    /// Kubernetes manifests, as `kubectl apply -f -` takes them.
+    Kubernetes,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write a commented starter file
+    Init(Init),
+    /// Check the file, offline
+    Validate(Validate),
+    /// Print the rendered documents, offline
+    Render(Render),
+    /// Print the JSON Schema of the file
+    Schema,
+    /// Show what apply would do
+    Plan(Plan),
+    /// Make live state equal to the file, or apply a saved plan
+    Apply(Apply),
+    /// Remove what the ensemble owns; the data disk is kept unless asked for
+    Destroy(Destroy),
+    /// Change the number of members, one voter at a time
+    Scale(Scale),
+    /// Show the ensemble: members, roles, and the three views side by side
+    Status(Status),
+    /// Write a kubeconfig context for the cluster
+    Credentials(Credentials),
+    /// Serve, show or reset the embedded cloud
+    #[command(subcommand)]
+    Sandbox(Sandbox),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Init {
+    /// Where to write it
+    #[arg(default_value = "zkprov.yaml")]
+    pub(crate) path: PathBuf,
+    /// Zone of file server and cluster
+    #[arg(long)]
+    pub(crate) zone: Option<String>,
+    /// Name of the ensemble
+    #[arg(long, default_value = "exhibitor")]
+    pub(crate) name: String,
+    /// Replace an existing file
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Validate {
+    /// Form of the findings
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Render {
+    /// Which documents
+    #[arg(long, value_enum, default_value_t = Stage::All)]
+    pub(crate) stage: Stage,
+    /// Form
+    #[arg(long, value_enum, default_value_t = RenderFormat::Yaml)]
+    pub(crate) format: RenderFormat,
+    /// Write one file a document into this directory instead
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out_dir: Option<PathBuf>,
+}
+
+/// What may be done to resources in the way.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub(crate) struct Consent {
+    /// Resource that may be deleted and created again although that loses what it holds; repeatable
+    #[arg(long, value_name = "ID")]
+    pub(crate) replace: Vec<String>,
+    /// Take over resources of the wanted names that carry no mark of zkprov
+    #[arg(long)]
+    pub(crate) adopt: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Plan {
+    /// Form of the plan on stdout
+    #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+    pub(crate) format: PlanFormat,
+    /// Write the plan to a file that `apply FILE` carries out
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Exit with 2 when changes are pending
+    #[arg(long)]
+    pub(crate) detailed_exitcode: bool,
+    /// Plan the removal instead
+    #[arg(long, conflicts_with = "refresh_only")]
+    pub(crate) destroy: bool,
+    /// With --destroy: delete what holds data too
+    #[arg(long, requires = "destroy")]
+    pub(crate) delete_data: bool,
+    /// Show drift alone
+    #[arg(long)]
+    pub(crate) refresh_only: bool,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Apply {
+    /// A plan written by `plan --out`: exactly that is applied, without a prompt
+    #[arg(value_name = "PLAN", conflicts_with_all = ["files", "set"])]
+    pub(crate) plan: Option<PathBuf>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Form of the course
+    #[arg(long, value_enum, default_value_t = ApplyFormat::Text)]
+    pub(crate) format: ApplyFormat,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Destroy {
+    /// The ensemble's name, in place of typing it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) confirm: Option<String>,
+    /// Delete the data disk or Filestore instance too
+    #[arg(long)]
+    pub(crate) delete_data: bool,
+    /// Form of the course
+    #[arg(long, value_enum, default_value_t = ApplyFormat::Text)]
+    pub(crate) format: ApplyFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Scale {
+    /// Members wanted: odd, 1 to 9
+    pub(crate) replicas: u32,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Write the number into the file too, keeping its comments
+    #[arg(long)]
+    pub(crate) write: bool,
+    /// Form of the course
+    #[arg(long, value_enum, default_value_t = ApplyFormat::Text)]
+    pub(crate) format: ApplyFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Status {
+    /// Form
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Show it again whenever it changes
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// Exit with 3 unless every member serves
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Credentials {
+    /// Kubeconfig to write [default: $KUBECONFIG or ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Sandbox {
+    /// Serve the embedded cloud to other clients until interrupted
+    Serve(Serve),
+    /// Print what stands in it
+    Show,
+    /// Forget everything in it
+    Reset,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Serve {
+    /// Ports of Compute Engine, GKE and Filestore [default: free ones]
+    #[arg(long, num_args = 3, value_names = ["COMPUTE", "CONTAINER", "FILE"])]
+    pub(crate) ports: Option<Vec<u16>>,
+    /// A fault to inject, as JSON; repeatable
+    #[arg(long, value_name = "RULE")]
+    pub(crate) fault: Vec<String>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) =
+        text.split_at(text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len()));
+    let number: u64 =
+        number.parse().map_err(|_| format!("`{text}` is not a duration such as 90s, 30m or 2h"))?;
+    match unit {
+        "s" => Ok(Duration::from_secs(number)),
+        "m" => Ok(Duration::from_secs(number * 60)),
+        "h" => Ok(Duration::from_secs(number * 3600)),
+        _ => Err(format!("`{text}` is not a duration such as 90s, 30m or 2h")),
+    }
+}

@@ -1,0 +1,67 @@
+//! `zkprov sandbox`: the embedded cloud for other clients.
+
+use crate::args::{Sandbox, Serve};
+use crate::context::Context;
+use crate::error::{CommandError, Exit};
+use crate::session::sandbox_options;
+use std::path::PathBuf;
+use zkprov_sandbox::server::{self, State};
+
+pub(super) async fn run(context: &Context, command: Sandbox) -> Result<Exit, CommandError> {
+    match command {
+        Sandbox::Serve(args) => serve(context, &args).await,
+        Sandbox::Show => {
+            let world = server::show(&directory(context)?)
+                .map_err(|error| CommandError::failed("reading the embedded cloud", &error))?;
+            context.ui.result_line(&format!("{world:#}"))?;
+            Ok(Exit::Done)
+        }
+        Sandbox::Reset => {
+            let directory = directory(context)?;
+            let there = server::reset(&directory)
+                .map_err(|error| CommandError::failed("resetting the embedded cloud", &error))?;
+            let words = if there { "forgotten" } else { "there was none" };
+            context.ui.result_line(&format!("embedded cloud in {}: {words}", directory.display()))?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// The directory that `--sandbox` names, or the default one.
+fn directory(context: &Context) -> Result<PathBuf, CommandError> {
+    match &context.global.sandbox {
+        Some(Some(directory)) => Ok(directory.clone()),
+        Some(None) | None => context.default_sandbox(),
+    }
+}
+
+async fn serve(context: &Context, args: &Serve) -> Result<Exit, CommandError> {
+    let mut options = sandbox_options(context)?.unwrap_or_default();
+    options.state = State::Dir(directory(context)?);
+    if let Some([compute, container, file]) = args.ports.as_deref() {
+        options.ports = [*compute, *container, *file];
+    }
+    for rule in &args.fault {
+        let rule = serde_json::from_str(rule).map_err(|error| {
+            CommandError::new(Exit::Usage, format!("--fault {rule}: {error}"))
+                .hint("docs/guides/sandbox.md lists the fields of a fault")
+        })?;
+        options.faults.push(rule);
+    }
+    let running = server::start(options)
+        .await
+        .map_err(|error| CommandError::failed("starting the embedded cloud", &error))?;
+    context.ui.result(&format!(
+        "export CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE={}/compute/v1/\n\
+         export CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER={}/\n\
+         export CLOUDSDK_API_ENDPOINT_OVERRIDES_FILE={}/\n\
+         export CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true\n",
+        running.compute, running.container, running.filestore
+    ))?;
+    context.ui.note("serving; Ctrl-C ends it, the state stays");
+    let mut signals = crate::signals::Signals::listen()?;
+    // An error means that the listener is gone, and nobody can end us any more.
+    let _ = signals.stop.wait_for(|stop| *stop).await;
+    running.stop().await;
+    Ok(Exit::Done)
+}

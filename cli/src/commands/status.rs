@@ -1,0 +1,156 @@
+//! `zkprov status`: members, roles, and the three views.
+
+use crate::args::{Format, Status};
+use crate::context::Context;
+use crate::error::{CommandError, Exit};
+use crate::session::Session;
+use crate::{input, pipeline, ui};
+use serde_json::{Value, json};
+use std::time::Duration;
+use zkprov_plans::document::Desired;
+use zkprov_plans::observed::{EnsembleState, Reading};
+use zkprov_plans::quorum;
+use zkprov_plans::readiness::Verdict;
+use zkprov_plans::spec::ValidSpec;
+
+pub(super) async fn run(context: &Context, args: &Status) -> Result<Exit, CommandError> {
+    let specs = input::specs(context)?;
+    let desired = pipeline::render(context, &specs)?;
+    let session = Session::open(context).await?;
+    let result = show(context, args, &session, &specs, &desired).await;
+    session.close().await;
+    result
+}
+
+async fn show(
+    context: &Context,
+    args: &Status,
+    session: &Session,
+    specs: &[ValidSpec],
+    desired: &[Desired],
+) -> Result<Exit, CommandError> {
+    let mut last = String::new();
+    loop {
+        let mut views = Vec::new();
+        for (spec, desired) in specs.iter().zip(desired) {
+            views.push(View { spec, reading: session.cloud.ensemble(spec, desired).await });
+        }
+        let text = match args.format {
+            Format::Text => views.iter().map(View::text).collect::<Vec<_>>().join("\n"),
+            Format::Json => json_text(&views),
+        };
+        if text != last {
+            if args.watch && !last.is_empty() && args.format == Format::Text {
+                context.ui.result("\n")?;
+            }
+            context.ui.result(&text)?;
+            last = text;
+        }
+        if !args.watch {
+            return Ok(exit(args, &views));
+        }
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => return Ok(exit(args, &views)),
+            () = tokio::time::sleep(session.cloud.pace().poll.max(Duration::from_millis(500))) => {}
+        }
+    }
+}
+
+fn json_text(views: &[View<'_>]) -> String {
+    let mut list: Vec<Value> = views.iter().map(View::json).collect();
+    // One ensemble is one object, as `jq .members` expects.
+    let value = if list.len() == 1 { list.remove(0) } else { Value::Array(list) };
+    format!("{value:#}\n")
+}
+
+fn exit(args: &Status, views: &[View<'_>]) -> Exit {
+    if views.iter().any(|view| matches!(view.reading, Reading::Unavailable(_))) {
+        Exit::Failed
+    } else if args.check && views.iter().any(|view| view.verdict() != Verdict::Ready) {
+        Exit::Refused
+    } else {
+        Exit::Done
+    }
+}
+
+struct View<'a> {
+    spec: &'a ValidSpec,
+    reading: Reading<EnsembleState>,
+}
+
+impl View<'_> {
+    fn verdict(&self) -> Verdict {
+        match &self.reading {
+            Reading::Known(state) => quorum::converged(state, self.spec.exhibitor.replicas),
+            Reading::Absent => {
+                Verdict::Failed { reason: "it does not exist".to_owned(), hint: "`zkprov apply`".to_owned() }
+            }
+            Reading::Unavailable(gap) => Verdict::Failed { reason: gap.why.clone(), hint: gap.hint.clone() },
+        }
+    }
+
+    fn text(&self) -> String {
+        let name = &self.spec.name;
+        match &self.reading {
+            Reading::Known(state) => {
+                let verdict = match self.verdict() {
+                    Verdict::Ready => "serving".to_owned(),
+                    Verdict::Progressing(what) => format!("not settled: {what}"),
+                    Verdict::Failed { reason, hint } => format!("failed: {reason} ({hint})"),
+                };
+                format!("Ensemble {name}: {verdict}\n{}", ui::ensemble_table(state))
+            }
+            Reading::Absent => format!("Ensemble {name}: does not exist; `zkprov apply` creates it\n"),
+            Reading::Unavailable(gap) => {
+                format!(
+                    "Ensemble {name}: could not be read: {}: {}\n  next: {}\n",
+                    gap.what, gap.why, gap.hint
+                )
+            }
+        }
+    }
+
+    fn json(&self) -> Value {
+        let verdict = match self.verdict() {
+            Verdict::Ready => json!({ "status": "serving" }),
+            Verdict::Progressing(what) => json!({ "status": "progressing", "reason": what }),
+            Verdict::Failed { reason, hint } => json!({ "status": "failed", "reason": reason, "hint": hint }),
+        };
+        let state = self.reading.known();
+        let members: Vec<Value> = state.map(members).unwrap_or_default();
+        json!({
+            "name": self.spec.name,
+            "declared": self.spec.exhibitor.replicas,
+            "verdict": verdict,
+            "voters": state.map(quorum::voters),
+            "healthy": state.map(quorum::healthy),
+            "need": state.map(|state| quorum::need(quorum::voters(state))),
+            "rolling": state.map(|state| state.rolling),
+            "members": members,
+            "pods": state.map(|state| &state.pods),
+            "gaps": state.map(|state| &state.gaps),
+        })
+    }
+}
+
+fn members(state: &EnsembleState) -> Vec<Value> {
+    state
+        .members
+        .iter()
+        .map(|member| {
+            let srvr = member.zookeeper.as_ref();
+            json!({
+                "host": member.hostname,
+                "id": member.id,
+                "pod": member.pod,
+                "role": srvr.map(|srvr| srvr.mode),
+                "serving": srvr.is_some() && member.id.is_some(),
+                "zxid": srvr.map(|srvr| &srvr.zxid),
+                "znodes": srvr.map(|srvr| srvr.nodes),
+                "connections": srvr.map(|srvr| srvr.connections),
+                "version": srvr.map(|srvr| &srvr.version),
+                "exhibitor": { "code": member.exhibitor, "leader": member.exhibitor_leader },
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,89 @@
+//! One connection to a cloud: Google's own, or the embedded one. The only place that knows the difference.
+
+use crate::context::Context;
+use crate::error::{CommandError, Exit};
+use std::time::Duration;
+use zkprov_engine::cloud::Cloud;
+use zkprov_engine::connection::{Connection, CredentialSource, Endpoints, Pace};
+use zkprov_sandbox::server::{self, Clock, Options, Running, State};
+
+/// Virtual seconds of the embedded cloud that pass in one second: the tutorial's apply, about 5 minutes on Google's
+/// cloud, takes under 15 s.
+const RATE: f64 = 40.0;
+
+/// A cloud, and the server of the embedded one while it is needed.
+pub(crate) struct Session {
+    pub(crate) cloud: Cloud,
+    sandbox: Option<Running>,
+}
+
+impl Session {
+    /// Connects as the options and the environment say.
+    pub(crate) async fn open(context: &Context) -> Result<Self, CommandError> {
+        let mut pace = Pace::default();
+        let (sandbox, endpoints, credentials) = match sandbox_options(context)? {
+            Some(options) => {
+                let running = server::start(options)
+                    .await
+                    .map_err(|error| CommandError::failed("starting the embedded cloud", &error))?;
+                let endpoints = Endpoints {
+                    compute: Some(running.compute.clone()),
+                    container: Some(running.container.clone()),
+                    filestore: Some(running.filestore.clone()),
+                };
+                // Its time runs faster, and so do the polls.
+                pace.poll = Duration::from_millis(50);
+                pace.poll_max = Duration::from_millis(200);
+                pace.retry = Duration::from_millis(50);
+                (Some(running), endpoints, CredentialSource::Anonymous)
+            }
+            None => (None, endpoints(context), CredentialSource::Default),
+        };
+        if let Some(timeout) = context.global.timeout {
+            (pace.step, pace.formation) = (timeout, timeout);
+        }
+        let parallelism = usize::from(context.global.parallelism);
+        let cloud = Cloud::connect(Connection { endpoints, credentials, pace, parallelism }).await?;
+        Ok(Self { cloud, sandbox })
+    }
+
+    /// Ends the embedded cloud's server; its state stays.
+    pub(crate) async fn close(self) {
+        if let Some(running) = self.sandbox {
+            running.stop().await;
+        }
+    }
+
+    /// Whether this is the embedded cloud.
+    pub(crate) const fn is_sandbox(&self) -> bool {
+        self.sandbox.is_some()
+    }
+}
+
+/// How the embedded cloud is served, if `--sandbox` is given.
+pub(crate) fn sandbox_options(context: &Context) -> Result<Option<Options>, CommandError> {
+    let Some(directory) = &context.global.sandbox else { return Ok(None) };
+    let directory = match directory {
+        Some(directory) if directory.as_os_str().is_empty() => {
+            return Err(CommandError::new(Exit::Usage, "--sandbox= names no directory").hint("--sandbox=DIR"));
+        }
+        Some(directory) => directory.clone(),
+        None => context.default_sandbox()?,
+    };
+    Ok(Some(Options {
+        state: State::Dir(directory),
+        clock: Clock::Paced { rate: RATE },
+        ..Options::default()
+    }))
+}
+
+/// Endpoint overrides, by the variables that gcloud reads.
+fn endpoints(context: &Context) -> Endpoints {
+    let of = |service: &str| {
+        let url = context.env(&format!("CLOUDSDK_API_ENDPOINT_OVERRIDES_{service}"))?;
+        // gcloud's Compute override ends with the version; ours is the host.
+        let url = url.trim_end_matches('/').trim_end_matches("/compute/v1").to_owned();
+        (!url.is_empty()).then_some(url)
+    };
+    Endpoints { compute: of("COMPUTE"), container: of("CONTAINER"), filestore: of("FILE") }
+}

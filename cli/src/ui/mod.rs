@@ -1,0 +1,122 @@
+//! The one door to the terminal: stdout is the result, stderr is progress and errors.
+
+mod progress;
+mod prompt;
+mod table;
+
+pub(crate) use progress::{JsonLines, Progress};
+pub(crate) use table::ensemble_table;
+
+use crate::error::{CommandError, Exit};
+use std::io::{self, Write};
+use std::process::ExitCode;
+use zkprov_plans::report::Style;
+
+/// Where output goes and how it looks.
+#[derive(Debug, Clone)]
+pub(crate) struct Ui {
+    color_out: bool,
+    color_err: bool,
+    /// Progress bars rather than lines.
+    pub(crate) bars: bool,
+    quiet: bool,
+    width: usize,
+}
+
+impl Ui {
+    pub(crate) const fn new(color_out: bool, color_err: bool, bars: bool, quiet: bool, width: usize) -> Self {
+        Self { color_out, color_err, bars, quiet, width }
+    }
+
+    /// How a plan on stdout is laid out.
+    pub(crate) const fn style(&self, verbose: bool) -> Style {
+        Style { color: self.color_out, width: self.width, verbose }
+    }
+
+    /// Whether stdout is coloured.
+    pub(crate) const fn color(&self) -> bool {
+        self.color_out
+    }
+
+    /// Writes a result to stdout. A closed pipe ends the process quietly, as a filter should.
+    pub(crate) fn result(&self, text: &str) -> Result<(), CommandError> {
+        let mut out = io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(CommandError::silent(Exit::Done)),
+            Err(error) => Err(CommandError::failed("writing to standard output", &error)),
+        }
+    }
+
+    /// Writes a result and ends its line.
+    pub(crate) fn result_line(&self, text: &str) -> Result<(), CommandError> {
+        self.result(&format!("{}\n", text.trim_end_matches('\n')))
+    }
+
+    /// A remark on stderr; not with `--quiet`.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            err_line(text);
+        }
+    }
+
+    /// Findings on stderr, coloured like errors.
+    pub(crate) const fn color_errors(&self) -> bool {
+        self.color_err
+    }
+
+    /// Something on stderr whatever `--quiet` says.
+    pub(crate) fn complain(&self, text: &str) {
+        err_line(text.trim_end_matches('\n'));
+    }
+
+    /// Whether progress is wanted.
+    pub(crate) const fn quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Prints an error with its hints; returns the exit code.
+    pub(crate) fn failure(&self, error: &CommandError) -> Exit {
+        if !error.message.is_empty() {
+            let word = if self.color_err { "\u{1b}[1;31merror\u{1b}[0m" } else { "error" };
+            err_line(&format!("{word}: {}", error.message));
+        }
+        for hint in &error.hints {
+            err_line(&format!("  next: {hint}"));
+        }
+        error.exit
+    }
+}
+
+fn err_line(text: &str) {
+    // Nobody is left to tell when stderr is closed.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// An error before there is a context.
+pub(crate) fn bare_failure(error: &CommandError) -> ExitCode {
+    Ui::new(false, false, false, false, 100).failure(error).into()
+}
+
+/// Wrong usage, help and version, as clap words them.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    let asked = !error.use_stderr();
+    if error.print().is_err() {
+        return Exit::Failed.into();
+    }
+    if asked { Exit::Done.into() } else { Exit::Usage.into() }
+}
+
+/// Sends the log to stderr: warnings, with `-v` what is done, with `-vv` every request.
+pub(crate) fn log(verbose: u8) {
+    let level = match verbose {
+        0 => "error",
+        1 => "warn,zkprov=info",
+        2 => "info,zkprov=debug,zkprov_engine=debug",
+        _ => "debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::new(level);
+    // A second call finds the first's subscriber in place.
+    let _ =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).try_init();
+}

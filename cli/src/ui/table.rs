@@ -1,0 +1,86 @@
+//! The ensemble table.
+
+use zkprov_plans::observed::{EnsembleState, Member, Mode, Pod};
+use zkprov_plans::quorum;
+
+const HEAD: [&str; 9] = ["MEMBER", "ID", "ROLE", "SERVING", "ZXID", "ZNODES", "CONNS", "EXHIBITOR", "POD"];
+
+/// Members with their ids and roles: ZooKeeper's own words first, Exhibitor's and Kubernetes' views beside them.
+pub(crate) fn ensemble_table(state: &EnsembleState) -> String {
+    let mut rows = vec![HEAD.map(str::to_owned)];
+    rows.extend(state.members.iter().map(|member| row(state, member)));
+    let mut widths = [0usize; HEAD.len()];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |row: &[String; HEAD.len()]| {
+        let cells: Vec<String> =
+            row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        cells.join("  ").trim_end().to_owned() + "\n"
+    };
+    let mut out: String = rows.iter().map(line).collect();
+    for gap in &state.gaps {
+        out.push_str(&format!("could not be read: {}: {}\n", gap.what, gap.why));
+    }
+    out.push_str(&verdict(state));
+    out
+}
+
+fn row(state: &EnsembleState, member: &Member) -> [String; HEAD.len()] {
+    let dash = || "-".to_owned();
+    let srvr = member.zookeeper.as_ref();
+    let pod = state.pods.iter().find(|pod| Some(&pod.name) == member.pod.as_ref());
+    [
+        member.hostname.clone(),
+        member.id.map_or_else(dash, |id| id.to_string()),
+        srvr.map_or_else(dash, |srvr| mode(srvr.mode).to_owned()),
+        if srvr.is_some() { "yes" } else { "no" }.to_owned(),
+        srvr.map_or_else(dash, |srvr| srvr.zxid.clone()),
+        srvr.map_or_else(dash, |srvr| srvr.nodes.to_string()),
+        srvr.map_or_else(dash, |srvr| srvr.connections.to_string()),
+        exhibitor(member).to_owned(),
+        pod.map_or_else(|| "gone".to_owned(), pod_words),
+    ]
+}
+
+const fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Leader => "leader",
+        Mode::Follower => "follower",
+        Mode::Observer => "observer",
+        Mode::Standalone => "standalone",
+    }
+}
+
+const fn exhibitor(member: &Member) -> &'static str {
+    match (member.exhibitor, member.id) {
+        (Some(0), _) => "latent",
+        (Some(1), _) => "down",
+        (Some(2), _) => "not serving",
+        (Some(3), None) => "outside",
+        (Some(3), Some(_)) => "serving",
+        (Some(_), _) => "unknown",
+        (None, _) => "no answer",
+    }
+}
+
+fn pod_words(pod: &Pod) -> String {
+    let state = match (&pod.trouble, pod.deleting, pod.ready) {
+        (Some(trouble), _, _) => trouble.as_str(),
+        (None, true, _) => "terminating",
+        (None, false, true) => "ready",
+        (None, false, false) => "not ready",
+    };
+    format!("{} ({state})", pod.name)
+}
+
+/// One line: how many serve, how many are needed, how many ids are left.
+fn verdict(state: &EnsembleState) -> String {
+    let (voters, healthy) = (quorum::voters(state), quorum::healthy(state));
+    let need = quorum::need(voters);
+    let highest = state.servers.iter().map(|server| server.id).max().unwrap_or(0);
+    let rolling = if state.rolling { "; Exhibitor is rolling a change" } else { "" };
+    format!("{healthy} of {voters} voters serve, {need} needed; ids used up to {highest} of 255{rolling}\n")
+}

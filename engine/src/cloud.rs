@@ -1,0 +1,337 @@
+//! Everything that is live, behind one door: reads all of it at once, and finds the provider of each resource.
+
+use crate::connection::{Connection, CredentialSource, Pace};
+use crate::credentials::Credentials;
+use crate::error::{ProviderError, ProviderErrorKind, one_line};
+use crate::executor::Providers;
+use crate::lease::{Clock, Lock};
+use crate::provider::{Observation, Progress, Provider, ReadRequest};
+use crate::providers::compute::ComputeProvider;
+use crate::providers::ensemble::EnsembleProvider;
+use crate::providers::filestore::FilestoreProvider;
+use crate::providers::gke::{ClusterAccess, GkeProvider};
+use crate::providers::kubernetes::kubeconfig::{ContextUser, KubeContext, gke_context_name};
+use crate::providers::kubernetes::{KubeAccess, KubernetesProvider, TokenSource};
+use futures::future::{BoxFuture, join, join_all};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+use zkprov_plans::document::Desired;
+use zkprov_plans::members;
+use zkprov_plans::observed::{EnsembleState, Gap, Observed, Reading};
+use zkprov_plans::resource::{ResourceId, ResourceKind, Scope};
+use zkprov_plans::spec::{Cluster, ValidSpec};
+
+/// Connections to all APIs. Clusters are reached when they are first needed.
+pub struct Cloud {
+    connection: Connection,
+    credentials: Credentials,
+    compute: Arc<ComputeProvider>,
+    gke: Arc<GkeProvider>,
+    filestore: Arc<FilestoreProvider>,
+    clusters: Mutex<BTreeMap<String, Arc<InCluster>>>,
+}
+
+/// The providers inside one cluster.
+struct InCluster {
+    kubernetes: Arc<KubernetesProvider>,
+    ensemble: Arc<EnsembleProvider>,
+}
+
+/// Who holds the lock of an ensemble, and the clock its heartbeats go by.
+#[derive(Clone)]
+pub struct Holder {
+    /// For people, unique to the run.
+    pub name: String,
+    /// The wall clock.
+    pub clock: Clock,
+}
+
+/// What was found of the way into a cluster.
+enum Door {
+    Open(Arc<InCluster>),
+    /// There is no cluster, or it is only being created: nothing of ours can be in it.
+    NoCluster,
+    Closed(Gap),
+}
+
+impl Cloud {
+    /// Makes the clients; sends nothing.
+    ///
+    /// # Errors
+    /// When an endpoint is not a URL, or credentials that are named cannot be used.
+    pub async fn connect(connection: Connection) -> Result<Self, ProviderError> {
+        let credentials = Credentials::find(&connection.credentials)?;
+        Ok(Self {
+            compute: Arc::new(ComputeProvider::connect(&connection, &credentials).await?),
+            gke: Arc::new(GkeProvider::connect(&connection, &credentials).await?),
+            filestore: Arc::new(FilestoreProvider::connect(&connection, &credentials).await?),
+            clusters: Mutex::default(),
+            connection,
+            credentials,
+        })
+    }
+
+    /// How fast to poll, how long to wait.
+    #[must_use]
+    pub const fn pace(&self) -> Pace {
+        self.connection.pace
+    }
+
+    /// Reads everything the requests need, in three rounds at most: Google's APIs, the clusters, the pods' proxies. Never
+    /// fails: what could not be read is a gap.
+    pub async fn observe(&self, requests: &[ReadRequest<'_>]) -> Vec<Observed> {
+        let doors = join_all(requests.iter().map(|request| self.door(request.spec)));
+        let google: [&dyn Provider; 3] = [&*self.compute, &*self.gke, &*self.filestore];
+        let reads = join_all(google.map(|provider| provider.observe(requests)));
+        let (google, doors) = join(reads, doors).await;
+        let inside = join_all(requests.iter().zip(doors).map(|(request, door)| look_inside(request, door))).await;
+        let mut all: Vec<Observed> = inside;
+        for observations in google {
+            for (observed, observation) in all.iter_mut().zip(observations) {
+                add(observed, observation);
+            }
+        }
+        all
+    }
+
+    /// The ensemble as its members tell it.
+    pub async fn ensemble(&self, spec: &ValidSpec, desired: &Desired) -> Reading<EnsembleState> {
+        let request = ReadRequest { spec, desired };
+        match self.door(spec).await {
+            Door::Open(inside) => inside.ensemble.observe_ensemble(&request).await,
+            Door::NoCluster => Reading::Absent,
+            Door::Closed(gap) => Reading::Unavailable(gap),
+        }
+    }
+
+    /// Waits for operations that are under way on resources of these ensembles, from whichever machine they were
+    /// started.
+    ///
+    /// # Errors
+    /// When an operation failed, or the API stopped answering.
+    pub async fn settle(&self, requests: &[ReadRequest<'_>], progress: Progress<'_>) -> Result<(), ProviderError> {
+        let google: [&dyn Provider; 3] = [&*self.compute, &*self.gke, &*self.filestore];
+        for provider in google {
+            let observations = provider.observe(requests).await;
+            for operation in observations.iter().flat_map(|observation| &observation.operations) {
+                progress(format!("{} is under way on {}", operation.verb, operation.target));
+                provider.settle(&operation.target, progress).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The providers of one ensemble's resources, for the executor.
+    #[must_use]
+    pub fn providers<'a>(&'a self, spec: &'a ValidSpec, holder: Holder) -> EnsembleProviders<'a> {
+        EnsembleProviders { cloud: self, spec, holder, lock: Mutex::default() }
+    }
+
+    /// The kubeconfig context of the spec's cluster, as gcloud would write it.
+    ///
+    /// # Errors
+    /// When the cluster cannot be read, is not there yet, or is somebody's kubeconfig context already.
+    pub async fn kube_context(&self, spec: &ValidSpec) -> Result<KubeContext, ProviderError> {
+        let name = spec.cluster.name();
+        let doing = || format!("reading cluster {name}");
+        let not_there = |why: String| {
+            ProviderError::new(ProviderErrorKind::NotFound, doing(), why).hint("`zkprov apply` creates it")
+        };
+        if let Cluster::Kubeconfig { context } = &spec.cluster {
+            let why = format!("the file names the kubeconfig context {context}: there is nothing to write");
+            return Err(ProviderError::new(ProviderErrorKind::Invalid, doing(), why));
+        }
+        let user = match self.connection.credentials {
+            CredentialSource::Default => ContextUser::GkePlugin,
+            CredentialSource::Anonymous => ContextUser::Token(self.credentials.access_token().await?),
+        };
+        match self.gke.cluster_access(&spec.project, &spec.zone, name).await? {
+            Reading::Known(access) if access.is_reachable() => Ok(KubeContext {
+                name: gke_context_name(&spec.project, &spec.zone, name),
+                endpoint: access.endpoint.trim_start_matches("https://").to_owned(),
+                ca_pem: access.ca_pem,
+                user,
+            }),
+            Reading::Known(access) => Err(not_there(format!("it is {} and has no endpoint yet", access.status))),
+            Reading::Absent => Err(not_there("it does not exist".to_owned())),
+            Reading::Unavailable(gap) => {
+                Err(ProviderError::new(ProviderErrorKind::Transient, gap.what, gap.why).hint(gap.hint))
+            }
+        }
+    }
+
+    /// The way into the spec's cluster, as it stands now.
+    async fn door(&self, spec: &ValidSpec) -> Door {
+        match self.enter(spec).await {
+            Ok(Some(inside)) => Door::Open(inside),
+            Ok(None) => Door::NoCluster,
+            Err(error) => Door::Closed(error.gap(format!("Kubernetes API of cluster {}", spec.cluster.name()))),
+        }
+    }
+
+    async fn enter(&self, spec: &ValidSpec) -> Result<Option<Arc<InCluster>>, ProviderError> {
+        let name = spec.cluster.name();
+        let (key, access) = match &spec.cluster {
+            Cluster::Kubeconfig { context } => (format!("context {context}"), KubeAccess::Context(context.clone())),
+            Cluster::Managed(_) | Cluster::Existing { .. } => {
+                let access = match self.gke.cluster_access(&spec.project, &spec.zone, name).await? {
+                    Reading::Known(access) if access.is_reachable() && access.status != "PROVISIONING" => access,
+                    Reading::Known(_) | Reading::Absent => return Ok(None),
+                    Reading::Unavailable(gap) => {
+                        return Err(ProviderError::new(ProviderErrorKind::Transient, gap.what, gap.why).hint(gap.hint));
+                    }
+                };
+                // A cluster that was deleted and created again has another address or authority.
+                (format!("{}/{}/{name} {}", spec.project, spec.zone, access.endpoint), self.kube_access(access))
+            }
+        };
+        let mut clusters = self.clusters.lock().await;
+        if let Some(inside) = clusters.get(&key) {
+            return Ok(Some(Arc::clone(inside)));
+        }
+        let kubernetes = Arc::new(KubernetesProvider::connect(name, &access, self.connection.pace).await?);
+        let ensemble = Arc::new(EnsembleProvider::new(Arc::clone(&kubernetes)));
+        let inside = Arc::new(InCluster { kubernetes, ensemble });
+        clusters.insert(key, Arc::clone(&inside));
+        Ok(Some(inside))
+    }
+
+    fn kube_access(&self, access: ClusterAccess) -> KubeAccess {
+        let credentials = self.credentials.clone();
+        let token: TokenSource = Arc::new(move || {
+            let credentials = credentials.clone();
+            Box::pin(async move { credentials.access_token().await })
+        });
+        KubeAccess::Cluster { endpoint: access.endpoint, ca_pem: access.ca_pem, token }
+    }
+}
+
+fn add(observed: &mut Observed, observation: Observation) {
+    observed.resources.extend(observation.resources);
+    observed.operations.extend(observation.operations);
+}
+
+/// Reads what lives in the cluster.
+async fn look_inside(request: &ReadRequest<'_>, door: Door) -> Observed {
+    let mut observed =
+        Observed { resources: BTreeMap::new(), ensemble: Reading::Absent, operations: Vec::new() };
+    let inside = request
+        .desired
+        .documents
+        .iter()
+        .map(|document| &document.id)
+        .filter(|id| matches!(id.kind, ResourceKind::Kube(_) | ResourceKind::Ensemble));
+    match door {
+        Door::NoCluster => observed.resources.extend(inside.map(|id| (id.clone(), Reading::Absent))),
+        Door::Closed(gap) => {
+            observed.resources.extend(inside.map(|id| (id.clone(), Reading::Unavailable(gap.clone()))));
+            observed.ensemble = Reading::Unavailable(gap);
+        }
+        Door::Open(inside) => {
+            let one = std::slice::from_ref(request);
+            let (objects, state) =
+                join(inside.kubernetes.observe(one), inside.ensemble.observe_ensemble(request)).await;
+            for observation in objects {
+                add(&mut observed, observation);
+            }
+            observed.resources.insert(inside.ensemble.id(request), members::live(&state));
+            observed.ensemble = state;
+        }
+    }
+    observed
+}
+
+/// The providers of one ensemble's resources, and its lock.
+pub struct EnsembleProviders<'a> {
+    cloud: &'a Cloud,
+    spec: &'a ValidSpec,
+    holder: Holder,
+    lock: Mutex<Option<Held>>,
+}
+
+/// The lock while it is held, and the task that keeps it.
+struct Held {
+    lock: Arc<Lock>,
+    keeper: JoinHandle<ProviderError>,
+}
+
+impl EnsembleProviders<'_> {
+    /// Gives the lock back, if it was taken. One that cannot be given back expires by itself.
+    pub async fn release(&self) {
+        let Some(held) = self.lock.lock().await.take() else { return };
+        held.keeper.abort();
+        // The task ends at its next await: then the lock has one owner.
+        let _ = held.keeper.await;
+        if let Some(lock) = Arc::into_inner(held.lock)
+            && let Err(error) = lock.release().await
+        {
+            tracing::info!(error = one_line(&error), "the lock was not given back and expires by itself");
+        }
+    }
+
+    async fn inside(&self) -> Result<Arc<InCluster>, ProviderError> {
+        let name = self.spec.cluster.name();
+        self.cloud.enter(self.spec).await?.ok_or_else(|| {
+            let doing = format!("reaching the Kubernetes API of {name}");
+            ProviderError::new(ProviderErrorKind::NotFound, doing, "the cluster does not exist")
+        })
+    }
+
+    async fn hold(&self, id: &ResourceId) -> Result<(), ProviderError> {
+        let mut slot = self.lock.lock().await;
+        if let Some(held) = slot.as_mut() {
+            // The keeper ends only when the lock is lost.
+            return if held.keeper.is_finished() { Err(lost(&mut held.keeper).await) } else { Ok(()) };
+        }
+        let (name, namespace) = (&self.spec.name, &self.spec.exhibitor.namespace);
+        let kubernetes = Arc::clone(&self.inside().await?.kubernetes);
+        let clock = Arc::clone(&self.holder.clock);
+        match Lock::acquire(kubernetes, name, namespace, &self.holder.name, clock).await {
+            Ok(lock) => {
+                let lock = Arc::new(lock);
+                let kept = Arc::clone(&lock);
+                *slot = Some(Held { lock, keeper: tokio::spawn(async move { kept.keep().await }) });
+                Ok(())
+            }
+            // The lock lives in the ensemble's namespace, which this step or one after it creates.
+            Err(error) if error.kind == ProviderErrorKind::NotFound && is_before_namespace(id) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+async fn lost(keeper: &mut JoinHandle<ProviderError>) -> ProviderError {
+    keeper.await.unwrap_or_else(|error| {
+        ProviderError::new(ProviderErrorKind::Locked, "keeping the lock of the ensemble", error.to_string())
+    })
+}
+
+/// Whether a step may come before there is a namespace to hold the lock in.
+fn is_before_namespace(id: &ResourceId) -> bool {
+    matches!(&id.scope, Scope::Kube { namespace, .. } if namespace == "-")
+}
+
+impl Providers for EnsembleProviders<'_> {
+    fn of<'b>(&'b self, id: &'b ResourceId) -> BoxFuture<'b, Result<Arc<dyn Provider>, ProviderError>> {
+        Box::pin(async move {
+            let provider: Arc<dyn Provider> = match id.kind {
+                ResourceKind::Address
+                | ResourceKind::Disk
+                | ResourceKind::SnapshotSchedule
+                | ResourceKind::Firewall
+                | ResourceKind::Instance => Arc::clone(&self.cloud.compute) as Arc<dyn Provider>,
+                ResourceKind::FilestoreInstance => Arc::clone(&self.cloud.filestore) as Arc<dyn Provider>,
+                ResourceKind::Cluster | ResourceKind::NodePool => Arc::clone(&self.cloud.gke) as Arc<dyn Provider>,
+                ResourceKind::Kube(_) => Arc::clone(&self.inside().await?.kubernetes) as Arc<dyn Provider>,
+                ResourceKind::Ensemble => Arc::clone(&self.inside().await?.ensemble) as Arc<dyn Provider>,
+            };
+            Ok(provider)
+        })
+    }
+
+    fn lock<'b>(&'b self, id: &'b ResourceId) -> BoxFuture<'b, Result<(), ProviderError>> {
+        Box::pin(self.hold(id))
+    }
+}

@@ -1,0 +1,360 @@
+//! One step: the precondition on a fresh reading, the calls, the wait.
+
+use super::Run;
+use super::retry::{self, Next};
+use crate::error::{ProviderError, ProviderErrorKind as Kind, one_line};
+use crate::provider::Provider;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout_at};
+use zkprov_plans::diff;
+use zkprov_plans::event::Event;
+use zkprov_plans::observed::{Live, Ownership, Reading};
+use zkprov_plans::plan::{
+    Action, Call, Change, Disruption, FieldChange, Gate, Plan, Precondition, ReadyWhen, Reason, StepIndex,
+};
+use zkprov_plans::planner::readiness_of;
+use zkprov_plans::readiness::Verdict;
+use zkprov_plans::resource::{KubeKind, ResourceId, ResourceKind};
+
+pub(super) struct Context<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) run: &'a Run<'a>,
+    pub(super) index: StepIndex,
+}
+
+/// What the precondition leaves to do.
+enum Start {
+    /// Carry out the calls on this reading.
+    Go(Reading<Live>),
+    /// A run before this one, or a call whose answer was lost, has done it already.
+    AlreadyDone,
+}
+
+impl Context<'_> {
+    /// Carries out a change.
+    pub(super) async fn change(&self, change: &Change) -> Result<(), ProviderError> {
+        if matches!(change.id.kind, ResourceKind::Kube(_) | ResourceKind::Ensemble) {
+            self.patiently(|| self.run.providers.lock(&change.id)).await?;
+        }
+        let provider = self.patiently(|| self.run.providers.of(&change.id)).await?;
+        if change.via.is_none()
+            && let Start::Go(live) = self.start(&provider, change).await?
+        {
+            self.calls(&provider, change, live).await?;
+        }
+        self.wait(&provider, change).await
+    }
+
+    /// Repeats a harmless call until it is answered; a lasting fault ends it.
+    async fn patiently<T, F, Fut>(&self, mut call: F) -> Result<T, ProviderError>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, ProviderError>>,
+    {
+        let mut tries = 1;
+        loop {
+            let error = match call().await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            match retry::next(&error, tries, &self.run.pace, self.jitter(tries)) {
+                Next::After(pause) => self.pause(&error, pause).await,
+                Next::Refresh(pause) if error.kind != Kind::NotFound => self.pause(&error, pause).await,
+                Next::Refresh(_) | Next::Stop => return Err(error),
+            }
+            tries += 1;
+        }
+    }
+
+    async fn pause(&self, error: &ProviderError, pause: Duration) {
+        let delay_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        self.run.sink.emit(Event::StepRetried { step: self.index, error: one_line(error), delay_ms });
+        sleep(pause).await;
+    }
+
+    fn say(&self, message: String) {
+        self.run.sink.emit(Event::StepProgress { step: self.index, message });
+    }
+
+    fn jitter(&self, tries: u32) -> u64 {
+        digest(&format!("{}/{}/{tries}", self.run.run_id, self.index), 0)
+    }
+
+    async fn read(
+        &self,
+        provider: &Arc<dyn Provider>,
+        change: &Change,
+    ) -> Result<Reading<Live>, ProviderError> {
+        self.patiently(|| provider.refresh(&change.id, &change.body)).await
+    }
+
+    /// Checks the precondition on a fresh reading.
+    async fn start(&self, provider: &Arc<dyn Provider>, change: &Change) -> Result<Start, ProviderError> {
+        let reading = self.read(provider, change).await?;
+        let live = match &reading {
+            Reading::Unavailable(gap) => {
+                let doing = format!("reading {}", gap.what);
+                return Err(ProviderError::new(Kind::Transient, doing, &gap.why).hint(&gap.hint));
+            }
+            Reading::Absent => {
+                return match (&change.precondition, change.action) {
+                    (Precondition::Absent, _) => Ok(Start::Go(reading)),
+                    (Precondition::Unchanged(_) | Precondition::Voters(_), Action::Delete) => {
+                        Ok(Start::AlreadyDone)
+                    }
+                    (Precondition::Unchanged(_) | Precondition::Voters(_), _) => {
+                        Err(stale(change, "it is not there any more"))
+                    }
+                };
+            }
+            Reading::Known(live) => live,
+        };
+        let holds = match &change.precondition {
+            Precondition::Absent => return found_instead(change, live),
+            Precondition::Unchanged(approved) => {
+                diff::fingerprint(&change.id, &change.body, live) == *approved
+            }
+            Precondition::Voters(voters) => {
+                live.document.get("voters").and_then(Value::as_u64) == Some(u64::from(*voters))
+            }
+        };
+        if holds {
+            return Ok(Start::Go(reading));
+        }
+        Ok(moved(change, live)?.unwrap_or(Start::Go(reading)))
+    }
+
+    async fn calls(
+        &self,
+        provider: &Arc<dyn Provider>,
+        change: &Change,
+        mut live: Reading<Live>,
+    ) -> Result<(), ProviderError> {
+        for (number, call) in change.calls.iter().enumerate() {
+            if number > 0 {
+                live = self.read(provider, change).await?;
+            }
+            let result = self.call(provider, change, number, live.clone()).await;
+            if result.is_err() && number > 0 && matches!(call, Call::Delete) {
+                self.protect_again(provider, change).await;
+            }
+            result?;
+        }
+        Ok(())
+    }
+
+    /// Protection was lifted for a deletion that then failed: it is set again, as far as the API lets us.
+    async fn protect_again(&self, provider: &Arc<dyn Provider>, change: &Change) {
+        let lifted = change.calls.iter().any(|call| *call == Call::SetDeletionProtection { on: false });
+        if let (true, Ok(live)) = (lifted, self.read(provider, change).await) {
+            let call = Call::SetDeletionProtection { on: true };
+            let id = request_id(&self.run.run_id, self.index, usize::MAX);
+            if let Err(error) = provider.call(change, &call, &live, &id, &|message| self.say(message)).await {
+                self.say(format!("the deletion protection could not be set again: {}", one_line(&error)));
+            }
+        }
+    }
+
+    /// One call until it is done, or known to be impossible.
+    async fn call(
+        &self,
+        provider: &Arc<dyn Provider>,
+        change: &Change,
+        number: usize,
+        mut live: Reading<Live>,
+    ) -> Result<(), ProviderError> {
+        let Some(call) = change.calls.get(number) else { return Ok(()) };
+        let request_id = request_id(&self.run.run_id, self.index, number);
+        let progress = |message: String| self.say(message);
+        let mut tries = 1;
+        loop {
+            let error = match provider.call(change, call, &live, &request_id, &progress).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            match retry::next(&error, tries, &self.run.pace, self.jitter(tries)) {
+                Next::Stop => return Err(error),
+                Next::After(pause) => self.pause(&error, pause).await,
+                Next::Refresh(pause) => {
+                    self.pause(&error, pause).await;
+                    self.patiently(|| provider.settle(&change.id, &progress)).await?;
+                    live = self.read(provider, change).await?;
+                    if took_effect(change, call, &live) {
+                        return Ok(());
+                    }
+                    if error.kind == Kind::AlreadyExists && !matches!(live, Reading::Absent) {
+                        return Err(error);
+                    }
+                    // The write was conditional: what it rested on moved. Only the approved difference is written.
+                    if error.kind == Kind::Stale && number == 0 {
+                        match self.start(provider, change).await? {
+                            Start::Go(fresh) => live = fresh,
+                            Start::AlreadyDone => return Ok(()),
+                        }
+                    }
+                }
+            }
+            tries += 1;
+        }
+    }
+
+    /// Waits until the change is ready; the deadline depends on what is waited for.
+    async fn wait(&self, provider: &Arc<dyn Provider>, change: &Change) -> Result<(), ProviderError> {
+        let deadline = match change.ready_when {
+            ReadyWhen::Done => return Ok(()),
+            ReadyWhen::EnsembleServes { .. } => self.run.pace.formation,
+            ReadyWhen::FileServerReady { .. }
+            | ReadyWhen::ClusterRunning
+            | ReadyWhen::NodePoolRunning
+            | ReadyWhen::FilestoreReady
+            | ReadyWhen::PodsAnswer { .. }
+            | ReadyWhen::Gone => self.run.pace.step,
+        };
+        let until = Instant::now() + deadline;
+        let mut said = String::new();
+        let waiting = || format!("waiting for {}", change.id);
+        loop {
+            match self.patiently(|| provider.ready(change)).await? {
+                Verdict::Ready => return Ok(()),
+                Verdict::Failed { reason, hint } => {
+                    return Err(ProviderError::new(Kind::Failed, waiting(), reason).hint(hint));
+                }
+                Verdict::Progressing(message) if message != said => {
+                    self.say(message.clone());
+                    said = message;
+                }
+                Verdict::Progressing(_) => {}
+            }
+            if timeout_at(until, provider.changed(change)).await.is_err() {
+                let waited = format!("not ready after {} s: {said}", deadline.as_secs());
+                return Err(ProviderError::new(Kind::Deadline, waiting(), waited)
+                    .hint("run `zkprov apply` again to go on waiting, or `zkprov status` to look"));
+            }
+        }
+    }
+
+    /// Waits for what a gate asks, on fresh readings.
+    pub(super) async fn gate(&self, gate: &Gate) -> Result<(), ProviderError> {
+        let Some(looked) = self.looked_at(gate) else { return Ok(()) };
+        let provider = match self.patiently(|| self.run.providers.of(&looked.id)).await {
+            Ok(provider) => provider,
+            // The cluster is gone, and every mount with it.
+            Err(error) if error.kind == Kind::NotFound && matches!(gate, Gate::NoMounts { .. }) => {
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        self.wait(&provider, &looked).await.map_err(|error| {
+            let shut = matches!(error.kind, Kind::Deadline | Kind::Failed);
+            if shut { ProviderError { kind: Kind::Refused, ..error } } else { error }
+        })
+    }
+
+    fn looked_at(&self, gate: &Gate) -> Option<Change> {
+        let documents = &self.plan.desired.documents;
+        let of_kind = |kind| documents.iter().find(move |document| document.id.kind == kind);
+        match gate {
+            Gate::Quorum { voters, .. } => of_kind(ResourceKind::Ensemble)
+                .map(|one| look(&one.id, ReadyWhen::EnsembleServes { voters: *voters })),
+            Gate::PodsAnswer { deployment, replicas } => {
+                Some(look(deployment, ReadyWhen::PodsAnswer { replicas: *replicas }))
+            }
+            Gate::FileServerExports { server } => {
+                self.plan.desired.get(server).map(|one| look(server, readiness_of(one, self.plan.replicas)))
+            }
+            Gate::NoMounts { .. } => of_kind(ResourceKind::Kube(KubeKind::Deployment))
+                .map(|deployment| look(&deployment.id, ReadyWhen::Gone)),
+        }
+    }
+}
+
+/// Something was to be created and is there: ours and equal, a run before this one made it.
+fn found_instead(change: &Change, live: &Live) -> Result<Start, ProviderError> {
+    match &live.ownership {
+        Ownership::Ours if diff::diff(&change.id, &change.body, live).fields.is_empty() => {
+            Ok(Start::AlreadyDone)
+        }
+        Ownership::Ours => Err(stale(change, "it was created in the meantime, and differs")),
+        Ownership::Foreign | Ownership::Other(_) => {
+            Err(stale(change, "it was created in the meantime by somebody else"))
+        }
+    }
+}
+
+/// The fingerprint differs: done already, still the approved difference (`None`), or stale.
+fn moved(change: &Change, live: &Live) -> Result<Option<Start>, ProviderError> {
+    if change.action == Action::Delete {
+        // A delete rests on the resource being ours, whatever its fields say.
+        return match live.ownership {
+            Ownership::Ours => Ok(None),
+            Ownership::Foreign | Ownership::Other(_) => Err(stale(change, "it is not ours any more")),
+        };
+    }
+    let now = diff::diff(&change.id, &change.body, live).fields;
+    if now.is_empty() {
+        return Ok(Some(Start::AlreadyDone));
+    }
+    if now == change.diff {
+        return Ok(None);
+    }
+    Err(stale(change, &format!("approved: {}; now: {}", lines(&change.diff), lines(&now))))
+}
+
+fn lines(fields: &[FieldChange]) -> String {
+    let value = |value: &Option<Value>| value.as_ref().map_or_else(|| "absent".to_owned(), Value::to_string);
+    let line =
+        |field: &FieldChange| format!("{} {} -> {}", field.path, value(&field.before), value(&field.after));
+    fields.iter().map(line).collect::<Vec<_>>().join(", ")
+}
+
+fn stale(change: &Change, what: &str) -> ProviderError {
+    ProviderError::new(Kind::Stale, format!("changing {}", change.id), what)
+        .hint("run `zkprov plan` to see what would be done now")
+}
+
+/// A change that only looks.
+fn look(id: &ResourceId, ready_when: ReadyWhen) -> Change {
+    Change {
+        id: id.clone(),
+        action: Action::Keep,
+        reason: Reason::InSync,
+        diff: Vec::new(),
+        body: Value::Null,
+        calls: Vec::new(),
+        via: None,
+        precondition: Precondition::Absent,
+        ready_when,
+        disruption: Disruption::None,
+        notes: Vec::new(),
+    }
+}
+
+/// Whether a call whose answer was lost, or that met a conflict, has had its effect.
+fn took_effect(change: &Change, call: &Call, live: &Reading<Live>) -> bool {
+    match live {
+        Reading::Absent => matches!(call, Call::Delete),
+        Reading::Unavailable(_) => false,
+        Reading::Known(live) => {
+            let ours = live.ownership == Ownership::Ours;
+            !matches!(call, Call::Delete)
+                && ours
+                && diff::diff(&change.id, &change.body, live).fields.is_empty()
+        }
+    }
+}
+
+/// A UUID (version 8: our own derivation) that names one call of one run.
+fn request_id(run_id: &str, step: StepIndex, call: usize) -> String {
+    let name = format!("{run_id}/{step}/{call}");
+    let hex = format!("{:016x}{:016x}", digest(&name, 0), digest(&name, 0x9e37_79b9_7f4a_7c15));
+    format!("{}-{}-8{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
+}
+
+/// FNV-1a.
+fn digest(text: &str, salt: u64) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325 ^ salt, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}

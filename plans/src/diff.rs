@@ -1,0 +1,337 @@
+//! Field-by-field differences between what is live and what the file asks for.
+
+use crate::document::FIELD_MANAGER;
+use crate::managed_fields;
+use crate::observed::Live;
+use crate::plan::{FieldChange, Fingerprint};
+use crate::resource::{ResourceId, ResourceKind};
+use crate::rules::{self, How};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+
+/// What differs, and how it can be brought in line.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Difference {
+    /// Field by field, in the order of the tables or of the document.
+    pub fields: Vec<FieldChange>,
+    /// How, without repeats, in order of first need; only for Google resources.
+    pub(crate) how: Vec<How>,
+}
+
+/// Compares a live resource with its desired body.
+#[must_use]
+pub fn diff(id: &ResourceId, body: &Value, live: &Live) -> Difference {
+    match id.kind {
+        ResourceKind::Kube(_) => kubernetes(body, live),
+        ResourceKind::Ensemble => ensemble(body, &live.document),
+        ResourceKind::Address
+        | ResourceKind::Disk
+        | ResourceKind::SnapshotSchedule
+        | ResourceKind::Firewall
+        | ResourceKind::Instance
+        | ResourceKind::FilestoreInstance
+        | ResourceKind::Cluster
+        | ResourceKind::NodePool => google(id.kind, body, &live.document),
+    }
+}
+
+/// Digest of what a change rests on: the resource's identity, and its fields as far as the file declares them.
+#[must_use]
+pub fn fingerprint(id: &ResourceId, body: &Value, live: &Live) -> Fingerprint {
+    match id.kind {
+        ResourceKind::Kube(_) => {
+            let uid = live.document.pointer("/metadata/uid").cloned().unwrap_or_default();
+            digest(&json!([uid, kubernetes(body, live).fields]))
+        }
+        ResourceKind::Ensemble => digest(&live.document),
+        ResourceKind::Address
+        | ResourceKind::Disk
+        | ResourceKind::SnapshotSchedule
+        | ResourceKind::Firewall
+        | ResourceKind::Instance
+        | ResourceKind::FilestoreInstance
+        | ResourceKind::Cluster
+        | ResourceKind::NodePool => rules::fingerprint(id.kind, body, &live.document),
+    }
+}
+
+fn digest(value: &Value) -> Fingerprint {
+    Fingerprint(rules::hex(&Sha256::digest(value.to_string())))
+}
+
+/// Every declared field of a document that is to be created.
+#[must_use]
+pub fn declared(kind: ResourceKind, body: &Value) -> Vec<FieldChange> {
+    let mut fields = Vec::new();
+    collect(body, String::new(), &mut |path, value| {
+        let cause = rules::rules(kind)
+            .iter()
+            .find(|rule| !rule.cause.is_empty() && path.starts_with(rule.path.trim_end_matches("[]")))
+            .map(|rule| rule.cause.to_owned());
+        fields.push(change(path, None, Some(value.clone()), cause));
+    });
+    fields
+}
+
+fn change(path: String, before: Option<Value>, after: Option<Value>, cause: Option<String>) -> FieldChange {
+    FieldChange { path, before, after, cause, manager: None, replaces: false }
+}
+
+fn google(kind: ResourceKind, body: &Value, live: &Value) -> Difference {
+    let mut difference = Difference::default();
+    for rule in rules::rules(kind).iter().filter(|rule| rule.how != How::InputOnly) {
+        let Some(wanted) = rules::at(body, rule.path) else { continue };
+        let there = live_value(kind, rule.path, live);
+        if rule.compare.equal(wanted, there) {
+            continue;
+        }
+        let shrinks = rule.how == How::ResizeDisk && number(wanted) < there.map_or(0.0, number);
+        let how = if shrinks { How::Replace } else { rule.how };
+        let mut fields = rule_fields(rule, wanted, there);
+        for field in &mut fields {
+            field.replaces = how == How::Replace;
+        }
+        difference.fields.extend(fields);
+        if !difference.how.contains(&how) {
+            difference.how.push(how);
+        }
+    }
+    difference
+}
+
+/// What two fields say only at creation is read elsewhere: a resize leaves `initialNodeCount` alone, an upgrade leaves
+/// `initialClusterVersion` alone.
+fn live_value<'a>(kind: ResourceKind, path: &str, live: &'a Value) -> Option<&'a Value> {
+    let elsewhere = match (kind, path) {
+        (ResourceKind::NodePool, "initialNodeCount") => live.get(LIVE_NODE_COUNT),
+        (ResourceKind::Cluster, "initialClusterVersion") => live.get("currentMasterVersion"),
+        _ => None,
+    };
+    elsewhere.or_else(|| rules::at(live, path))
+}
+
+/// Where the GKE provider puts the number of nodes a pool has now, read from its instance groups.
+pub const LIVE_NODE_COUNT: &str = "zkprovLiveNodeCount";
+
+fn number(value: &Value) -> f64 {
+    rules::text(value).parse().unwrap_or(0.0)
+}
+
+/// One change for a scalar; one for each key of a map or of metadata items.
+fn rule_fields(rule: &rules::Rule, wanted: &Value, live: Option<&Value>) -> Vec<FieldChange> {
+    let before = live.map(|live| rule.compare.normal(wanted, Some(live)));
+    let after = rule.compare.normal(wanted, Some(wanted));
+    let cause = (!rule.cause.is_empty()).then(|| rule.cause.to_owned());
+    let (Some(keys), empty) = (after.as_object(), Map::new()) else {
+        return vec![change(rule.path.to_owned(), before, Some(after), cause)];
+    };
+    let old = before.as_ref().and_then(Value::as_object).unwrap_or(&empty);
+    keys.iter()
+        .filter(|(key, value)| old.get(*key) != Some(value))
+        .map(|(key, value)| {
+            change(format!("{}[{key}]", rule.path), old.get(key).cloned(), Some(value.clone()), cause.clone())
+        })
+        .collect()
+}
+
+fn ensemble(body: &Value, live: &Value) -> Difference {
+    let mut fields = Vec::new();
+    for (path, cause) in [("voters", "spec.exhibitor.replicas"), ("fixedSize", "spec.exhibitor.replicas")] {
+        if body.get(path) != live.get(path) {
+            fields.push(change(
+                path.to_owned(),
+                live.get(path).cloned(),
+                body.get(path).cloned(),
+                Some(cause.to_owned()),
+            ));
+        }
+    }
+    let mut wanted = Vec::new();
+    if let Some(settings) = body.get("settings") {
+        collect(settings, "settings".to_owned(), &mut |path, value| wanted.push((path, value.clone())));
+    }
+    for (path, value) in wanted {
+        let pointer = format!("/{}", path.replace('.', "/"));
+        let there = live.pointer(&pointer);
+        if there.map(rules::text) != Some(rules::text(&value)) {
+            fields.push(change(
+                path,
+                there.cloned(),
+                Some(value),
+                Some("spec.exhibitor.settings".to_owned()),
+            ));
+        }
+    }
+    Difference { fields, how: Vec::new() }
+}
+
+/// Fields that the server keeps for itself.
+const SERVER_OWNED: [&str; 7] = [
+    "metadata.managedFields",
+    "metadata.resourceVersion",
+    "metadata.generation",
+    "metadata.uid",
+    "metadata.creationTimestamp",
+    "metadata.annotations[deployment.kubernetes.io/revision]",
+    "status",
+];
+
+/// Why the server refuses our body, if its dry-run of it was answered with a `Status`.
+#[must_use]
+pub fn refusal(live: &Live) -> Option<&str> {
+    let predicted = live.predicted.as_ref()?;
+    (predicted.get("kind")? == "Status").then(|| predicted.get("message").and_then(Value::as_str).unwrap_or_default())
+}
+
+/// What a forced apply of our body would change, by the server's own dry-run; without one, the declared leaves.
+fn kubernetes(body: &Value, live: &Live) -> Difference {
+    let mut fields = Vec::new();
+    match &live.predicted {
+        Some(predicted) => trees(&live.document, predicted, String::new(), &mut fields),
+        None => collect(body, String::new(), &mut |path, value| {
+            let there = by_path(&live.document, &path);
+            if there != Some(value) {
+                fields.push(change(path, there.cloned(), Some(value.clone()), None));
+            }
+        }),
+    }
+    for field in &mut fields {
+        field.cause = kubernetes_cause(&field.path).map(str::to_owned);
+        field.manager = managed_fields::other_manager(&live.document, &field.path, FIELD_MANAGER);
+    }
+    Difference { fields, how: Vec::new() }
+}
+
+/// The key of the file behind a field of a Kubernetes object.
+fn kubernetes_cause(path: &str) -> Option<&'static str> {
+    const CAUSES: [(&str, &str); 12] = [
+        ("spec.replicas", "spec.exhibitor.replicas"),
+        ("data.size", "spec.exhibitor.replicas"),
+        ("].image", "spec.exhibitor.image"),
+        ("imagePullPolicy", "spec.exhibitor.pullPolicy"),
+        ("].resources", "spec.exhibitor.resources"),
+        ("volumes[", "spec.fileServer"),
+        ("topologySpreadConstraints", "spec.exhibitor.spread"),
+        ("affinity", "spec.exhibitor.spread"),
+        ("terminationGracePeriodSeconds", "spec.exhibitor.terminationGrace"),
+        ("spec.ports", "spec.exhibitor.clientPort"),
+        ("spec.ingress", "spec.exhibitor.networkPolicy"),
+        ("metadata.labels", "metadata.labels"),
+    ];
+    CAUSES.iter().find(|(part, _)| path.contains(part)).map(|(_, cause)| *cause)
+}
+
+/// The path of a key below a path: keys with dots (labels, annotations) stand in brackets.
+fn below(path: &str, key: &str) -> String {
+    match (path.is_empty(), key.contains('.')) {
+        (_, true) => format!("{path}[{key}]"),
+        (true, false) => key.to_owned(),
+        (false, false) => format!("{path}.{key}"),
+    }
+}
+
+/// Leaves of a tree, lists of named objects by name, other lists as one value.
+fn collect(value: &Value, path: String, visit: &mut dyn FnMut(String, &Value)) {
+    match value {
+        Value::Object(map) => {
+            for (key, child) in map {
+                collect(child, below(&path, key), visit);
+            }
+        }
+        Value::Array(list) => match list_key(list) {
+            Some(key) => {
+                for child in list {
+                    let name = child.get(key).map(rules::text).unwrap_or_default();
+                    collect(child, format!("{path}[{name}]"), visit);
+                }
+            }
+            None => visit(path, value),
+        },
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => visit(path, value),
+    }
+}
+
+/// The key that tells the objects of a list apart, if they all have it.
+fn list_key(list: &[Value]) -> Option<&'static str> {
+    ["name", "key", "mountPath", "containerPort", "port", "topologyKey", "deviceName"].into_iter().find(
+        |key| !list.is_empty() && list.iter().all(|item| item.get(key).is_some_and(|key| !key.is_object())),
+    )
+}
+
+fn by_path<'a>(document: &'a Value, path: &str) -> Option<&'a Value> {
+    let mut found = None;
+    // Keys may hold dots (annotations), so walk the document rather than split the path.
+    find(document, String::new(), path, &mut found);
+    found
+}
+
+fn find<'a>(value: &'a Value, path: String, wanted: &str, found: &mut Option<&'a Value>) {
+    if path == wanted {
+        *found = Some(value);
+        return;
+    }
+    if !wanted.starts_with(&path) {
+        return;
+    }
+    match value {
+        Value::Object(map) => {
+            for (key, child) in map {
+                find(child, below(&path, key), wanted, found);
+            }
+        }
+        Value::Array(list) => {
+            if let Some(key) = list_key(list) {
+                for child in list {
+                    let name = child.get(key).map(rules::text).unwrap_or_default();
+                    find(child, format!("{path}[{name}]"), wanted, found);
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn trees(before: &Value, after: &Value, path: String, out: &mut Vec<FieldChange>) {
+    if before == after || SERVER_OWNED.contains(&path.as_str()) {
+        return;
+    }
+    match (before, after) {
+        (Value::Object(old), Value::Object(new)) => {
+            let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+            for key in keys {
+                pair(old.get(key), new.get(key), below(&path, key), out);
+            }
+        }
+        (Value::Array(old), Value::Array(new)) => {
+            match list_key(old).filter(|key| list_key(new) == Some(key)) {
+                Some(key) => {
+                    let name = |item: &Value| item.get(key).map(rules::text).unwrap_or_default();
+                    let names: BTreeSet<String> = old.iter().chain(new).map(name).collect();
+                    for wanted in names {
+                        let item = |list: &'_ [Value]| list.iter().find(|item| name(item) == wanted).cloned();
+                        pair(item(old).as_ref(), item(new).as_ref(), format!("{path}[{wanted}]"), out);
+                    }
+                }
+                None => out.push(change(path, Some(before.clone()), Some(after.clone()), None)),
+            }
+        }
+        _ => out.push(change(path, Some(before.clone()), Some(after.clone()), None)),
+    }
+}
+
+fn pair(before: Option<&Value>, after: Option<&Value>, path: String, out: &mut Vec<FieldChange>) {
+    if SERVER_OWNED.contains(&path.as_str()) {
+        return;
+    }
+    match (before, after) {
+        (Some(before), Some(after)) => trees(before, after, path, out),
+        (None, Some(after)) => {
+            collect(after, path, &mut |path, value| out.push(change(path, None, Some(value.clone()), None)));
+        }
+        (Some(before), None) => {
+            collect(before, path, &mut |path, value| out.push(change(path, Some(value.clone()), None, None)));
+        }
+        (None, None) => {}
+    }
+}

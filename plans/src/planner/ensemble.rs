@@ -1,0 +1,276 @@
+//! The ensemble's steps: formation, one voter at a time between odd sizes, settings. Each is a whole configuration
+//! document for Exhibitor; a quorum gate stands before every step that could cost a vote.
+
+use super::{Draft, PlanInput};
+use crate::diff;
+use crate::document::Document;
+use crate::observed::{EnsembleState, Live, Reading};
+use crate::plan::{
+    Action, Call, Change, Disruption, EnsembleTarget, FieldChange, Gate, Precondition, ReadyWhen, Reason,
+    StepKind,
+};
+use crate::resource::ResourceKind;
+use crate::{exhibitor, quorum};
+use serde_json::{Value, json};
+
+pub(super) fn steps(input: &PlanInput<'_>, draft: &mut Draft) {
+    let Some(document) = input.desired.documents.iter().find(|one| one.id.kind == ResourceKind::Ensemble)
+    else {
+        return;
+    };
+    match input.observed.resources.get(&document.id) {
+        Some(Reading::Unavailable(gap)) => {
+            draft.gaps.insert(gap.clone());
+        }
+        Some(Reading::Absent) | None => draft.ensemble.extend(formation(input, document)),
+        Some(Reading::Known(live)) => match &input.observed.ensemble {
+            Reading::Known(state) => changes(input, document, live, state, draft),
+            Reading::Absent => draft.ensemble.extend(formation(input, document)),
+            // Reported with the other gaps: no step while the ensemble cannot be read.
+            Reading::Unavailable(_) => {}
+        },
+    }
+}
+
+/// How often Exhibitor looks at its ZooKeeper while the ensemble forms: a new period counts from the moment it is read,
+/// so at the image's own 30 s a formation takes twice as long. A live setting: bringing it back restarts nothing.
+const FORMING_CHECK_MS: &str = "1000";
+
+/// One whole document forms the ensemble; a second one sets the declared check period, if it is longer.
+fn formation(input: &PlanInput<'_>, document: &Document) -> Vec<StepKind> {
+    let voters = input.spec.exhibitor.replicas;
+    let target =
+        EnsembleTarget { voters, fixed_size: voters, keep: Vec::new(), remove: Vec::new(), rolling: false };
+    let mut forming = Change {
+        action: Action::Create,
+        reason: Reason::NotFound,
+        diff: diff::declared(ResourceKind::Ensemble, &document.body),
+        ..step(document, target.clone(), Disruption::None)
+    };
+    let Some(declared) = document.body.pointer("/settings/checkMs").filter(|declared| **declared != FORMING_CHECK_MS)
+    else {
+        return vec![StepKind::Change(forming)];
+    };
+    if let Some(slot) = forming.body.pointer_mut("/settings/checkMs") {
+        *slot = json!(FORMING_CHECK_MS);
+    }
+    forming.diff = diff::declared(ResourceKind::Ensemble, &forming.body);
+    let mut settling = step(document, target, Disruption::None);
+    settling.diff = vec![FieldChange {
+        cause: Some("spec.exhibitor.settings.check".to_owned()),
+        ..field("settings.checkMs", json!(FORMING_CHECK_MS), declared.clone())
+    }];
+    settling.precondition = Precondition::Voters(voters);
+    vec![StepKind::Change(forming), StepKind::Change(settling)]
+}
+
+fn step(document: &Document, target: EnsembleTarget, disruption: Disruption) -> Change {
+    let mut body = document.body.clone();
+    if let Some(map) = body.as_object_mut() {
+        map.insert("voters".to_owned(), json!(target.voters));
+        map.insert("fixedSize".to_owned(), json!(target.fixed_size));
+    }
+    Change {
+        id: document.id.clone(),
+        action: Action::Update,
+        reason: Reason::FieldsDiffer,
+        diff: Vec::new(),
+        body,
+        ready_when: ReadyWhen::EnsembleServes { voters: target.voters },
+        calls: vec![Call::SetEnsemble(target)],
+        via: None,
+        precondition: Precondition::Absent,
+        disruption,
+        notes: Vec::new(),
+    }
+}
+
+fn changes(
+    input: &PlanInput<'_>,
+    document: &Document,
+    live: &Live,
+    state: &EnsembleState,
+    draft: &mut Draft,
+) {
+    let wanted = input.spec.exhibitor.replicas;
+    let now = quorum::voters(state);
+    let difference = diff::diff(&document.id, &document.body, live);
+    let lost = quorum::lost(state);
+    if lost.is_empty() && difference.fields.is_empty() {
+        draft.kept.push(Change {
+            action: Action::Keep,
+            reason: Reason::InSync,
+            precondition: Precondition::Unchanged(diff::fingerprint(&document.id, &document.body, live)),
+            calls: Vec::new(),
+            ready_when: ReadyWhen::Done,
+            body: Value::Null,
+            ..step(document, target(state, now, wanted), Disruption::None)
+        });
+        return;
+    }
+    if refuse_unsafe(document, state, now, &lost, draft) {
+        return;
+    }
+    let mut path = Path { document, live, state, steps: Vec::new() };
+    if !lost.is_empty() {
+        path.replace_lost(now, &lost);
+    } else if now == wanted {
+        path.settings(now, &difference.fields);
+    } else {
+        path.resize(now, wanted);
+    }
+    draft.ensemble.extend(path.steps);
+}
+
+/// A change never starts while a member is missing (unless that member is what it repairs) or a roll is under way.
+fn refuse_unsafe(
+    document: &Document,
+    state: &EnsembleState,
+    now: u32,
+    lost: &[String],
+    draft: &mut Draft,
+) -> bool {
+    let healthy = quorum::healthy(state);
+    let need = quorum::need(now);
+    if state.rolling {
+        draft.refuse(
+            "roll-in-progress",
+            &document.id,
+            "Exhibitor is rolling another configuration change".to_owned(),
+            "wait until `zkprov status` shows no roll, then plan again",
+        );
+    } else if healthy < need {
+        draft.refuse(
+            "no-quorum",
+            &document.id,
+            format!("{healthy} of {now} voters serve and {need} are needed: membership must not change now"),
+            "look at `zkprov status`; bring the missing members back first",
+        );
+    } else if lost.is_empty() && healthy < now {
+        draft.refuse(
+            "member-missing",
+            &document.id,
+            format!("{healthy} of {now} voters serve: a change could cost the quorum"),
+            "look at `zkprov status` and wait until all serve, then plan again",
+        );
+    } else {
+        return false;
+    }
+    true
+}
+
+fn target(state: &EnsembleState, voters: u32, fixed_size: u32) -> EnsembleTarget {
+    EnsembleTarget {
+        voters,
+        fixed_size,
+        keep: state
+            .servers
+            .iter()
+            .filter(|server| !server.observer)
+            .map(|server| server.hostname.clone())
+            .collect(),
+        remove: Vec::new(),
+        rolling: true,
+    }
+}
+
+/// The largest odd size that is not above this many voters: what Exhibitor may keep the ensemble at by itself.
+const fn odd_at_most(voters: u32) -> u32 {
+    if voters.is_multiple_of(2) { voters.saturating_sub(1) } else { voters }
+}
+
+struct Path<'a> {
+    document: &'a Document,
+    live: &'a Live,
+    state: &'a EnsembleState,
+    steps: Vec<StepKind>,
+}
+
+impl Path<'_> {
+    /// Pods that are gone stay in `serversSpec` until their successors take their places.
+    fn replace_lost(&mut self, now: u32, lost: &[String]) {
+        let mut to = target(self.state, now, odd_at_most(now));
+        to.keep.retain(|address| !lost.contains(address));
+        to.remove = lost.to_vec();
+        let mut change = step(self.document, to, Disruption::OneByOne);
+        change.reason = Reason::MembersLost(lost.to_vec());
+        change.diff = vec![field("members", json!(lost), Value::Null)];
+        change.notes.push("the new members are empty and sync from the leader".to_owned());
+        self.push(change, now, now);
+    }
+
+    fn settings(&mut self, now: u32, fields: &[FieldChange]) {
+        let key = |field: &FieldChange| {
+            let key = field.path.strip_prefix("settings.")?;
+            Some(key.split('.').next().unwrap_or(key).to_owned())
+        };
+        let restarts = exhibitor::restarts(&fields.iter().filter_map(key).collect::<Vec<_>>());
+        let mut to = target(self.state, now, now);
+        to.rolling = restarts;
+        let mut change =
+            step(self.document, to, if restarts { Disruption::OneByOne } else { Disruption::None });
+        change.diff = fields.to_vec();
+        if restarts {
+            self.push(change, now, now);
+        } else {
+            change.precondition = self.precondition();
+            self.steps.push(StepKind::Change(change));
+        }
+    }
+
+    /// One voter at a time. Through two voters on the way from or to one: a lone server and two empty ones that come
+    /// together could elect an empty leader; with one newcomer at a time the server with the data always takes part.
+    fn resize(&mut self, now: u32, wanted: u32) {
+        let mut leaving = quorum::victims(self.state, wanted).into_iter();
+        let mut size = now;
+        let mut keep = target(self.state, now, now).keep;
+        for next in quorum::path(now, wanted) {
+            let mut to = target(self.state, next, if next == wanted { wanted } else { odd_at_most(next) });
+            to.remove = if next < size { leaving.next().into_iter().collect() } else { Vec::new() };
+            keep.retain(|address| !to.remove.contains(address));
+            to.keep.clone_from(&keep);
+            let alone = size.min(next) == 1;
+            to.rolling = !alone;
+            let mut change =
+                step(self.document, to, if alone { Disruption::All } else { Disruption::OneByOne });
+            change.reason = Reason::EnsembleStep { from: size, to: next };
+            change.diff = vec![field("voters", json!(size), json!(next))];
+            if alone {
+                change
+                    .notes
+                    .push("with one or two voters a restart stops writes for a few seconds".to_owned());
+            }
+            self.push(change, size, next);
+            size = next;
+        }
+    }
+
+    fn push(&mut self, mut change: Change, from: u32, to: u32) {
+        let most = from.max(to);
+        let first = self.steps.is_empty();
+        self.steps.push(StepKind::Gate(Gate::Quorum {
+            voters: from,
+            need: quorum::need(to),
+            healthy: if first { quorum::healthy(self.state) } else { from },
+            // One member restarts at a time; a member that leaves is away besides.
+            during: if to < from { to.saturating_sub(1) } else { most.saturating_sub(1) },
+        }));
+        change.precondition = if first { self.precondition() } else { Precondition::Voters(from) };
+        self.steps.push(StepKind::Change(change));
+    }
+
+    fn precondition(&self) -> Precondition {
+        Precondition::Unchanged(diff::fingerprint(&self.document.id, &self.document.body, self.live))
+    }
+}
+
+fn field(path: &str, before: Value, after: Value) -> FieldChange {
+    FieldChange {
+        path: path.to_owned(),
+        before: Some(before),
+        after: Some(after).filter(|after| !after.is_null()),
+        cause: Some("spec.exhibitor.replicas".to_owned()),
+        manager: None,
+        replaces: false,
+    }
+}

@@ -1,0 +1,247 @@
+//! The order of steps: creation from the ground up, deletion in reverse, the ensemble's steps in a chain.
+
+use super::PlanInput;
+use super::changes::rolls_pods;
+use crate::observed::Reading;
+use crate::plan::{Action, Change, Gate, Reason, Step, StepKind};
+use crate::quorum;
+use crate::resource::{KubeKind, ResourceId, ResourceKind};
+use std::collections::BTreeMap;
+
+/// How deep a kind stands: what it needs has a smaller number.
+const fn depth(kind: ResourceKind) -> u8 {
+    match kind {
+        ResourceKind::Address | ResourceKind::SnapshotSchedule | ResourceKind::Firewall => 0,
+        ResourceKind::Disk | ResourceKind::FilestoreInstance | ResourceKind::Cluster => 1,
+        ResourceKind::Instance | ResourceKind::NodePool => 2,
+        ResourceKind::Kube(KubeKind::Namespace | KubeKind::ValidatingAdmissionPolicy) => 3,
+        ResourceKind::Kube(KubeKind::Deployment) => 5,
+        ResourceKind::Kube(_) => 4,
+        ResourceKind::Ensemble => 6,
+    }
+}
+
+/// Whether `one` has to be there before `other` can be created.
+fn needs(other: ResourceKind, one: ResourceKind) -> bool {
+    use ResourceKind::{
+        Address, Cluster, Disk, Ensemble, FilestoreInstance, Firewall, Instance, Kube, NodePool,
+        SnapshotSchedule,
+    };
+    match other {
+        Address | SnapshotSchedule | Firewall | FilestoreInstance | Cluster => false,
+        Disk => one == SnapshotSchedule,
+        // The rules first: the server never listens unguarded.
+        Instance => matches!(one, Address | Disk | Firewall),
+        NodePool => one == Cluster,
+        Kube(kind) => match one {
+            Cluster | NodePool => true,
+            Kube(below) => match kind {
+                KubeKind::Namespace | KubeKind::ValidatingAdmissionPolicy => false,
+                KubeKind::ValidatingAdmissionPolicyBinding => below == KubeKind::ValidatingAdmissionPolicy,
+                KubeKind::Deployment => below != KubeKind::Deployment,
+                KubeKind::ConfigMap
+                | KubeKind::Service
+                | KubeKind::PodDisruptionBudget
+                | KubeKind::NetworkPolicy => below == KubeKind::Namespace,
+            },
+            Instance | FilestoreInstance | Address | Disk | Firewall | SnapshotSchedule => {
+                kind == KubeKind::Deployment
+            }
+            Ensemble => false,
+        },
+        Ensemble => matches!(one, Kube(_)),
+    }
+}
+
+/// Puts changes and the ensemble's steps into one graph, in an order that respects it.
+pub(super) fn arrange(input: &PlanInput<'_>, changes: Vec<Change>, ensemble: Vec<StepKind>) -> Vec<Step> {
+    let (deletes, mut makes): (Vec<Change>, Vec<Change>) =
+        changes.into_iter().partition(|change| change.action == Action::Delete);
+    makes.sort_by(|a, b| (depth(a.id.kind), &a.id).cmp(&(depth(b.id.kind), &b.id)));
+    let shrinks = ensemble.iter().any(|step| match step {
+        StepKind::Change(change) => matches!(change.reason, Reason::EnsembleStep { from, to } if to < from),
+        StepKind::Gate(_) => false,
+    });
+    let mut graph = Graph::default();
+    // Voters leave before their pods: a smaller Deployment and its size come after the ensemble's steps.
+    let (late, early): (Vec<Change>, Vec<Change>) = makes.into_iter().partition(|change| {
+        shrinks && matches!(change.id.kind, ResourceKind::Kube(KubeKind::Deployment | KubeKind::ConfigMap))
+    });
+    for change in early {
+        graph.make(input, change);
+    }
+    graph.chain(input, ensemble);
+    for change in late {
+        graph.make(input, change);
+    }
+    graph.delete(deletes);
+    graph.steps
+}
+
+#[derive(Default)]
+struct Graph {
+    steps: Vec<Step>,
+    made: BTreeMap<ResourceId, usize>,
+    last_ensemble: Option<usize>,
+}
+
+impl Graph {
+    fn push(&mut self, kind: StepKind, mut after: Vec<usize>, seconds: u32) -> usize {
+        after.sort_unstable();
+        after.dedup();
+        self.steps.push(Step { kind, after, seconds });
+        self.steps.len() - 1
+    }
+
+    fn make(&mut self, input: &PlanInput<'_>, change: Change) {
+        let kind = change.id.kind;
+        let mut after: Vec<usize> =
+            self.made.iter().filter(|(id, _)| needs(kind, id.kind)).map(|(_, index)| *index).collect();
+        after.extend(self.last_ensemble);
+        if kind == ResourceKind::Kube(KubeKind::Deployment) {
+            after.extend(self.before_pods(input, &change, &after));
+        }
+        let (id, seconds) = (change.id.clone(), seconds(&change));
+        let rolled = (kind == ResourceKind::Kube(KubeKind::Deployment) && rolls_pods(&change.diff))
+            .then(|| quorum_gate(input))
+            .flatten();
+        let index = self.push(StepKind::Change(change), after, seconds);
+        self.made.insert(id, index);
+        // After a roll every voter has to serve again before anything else happens to the ensemble.
+        if let Some(gate) = rolled {
+            self.last_ensemble = Some(self.push(StepKind::Gate(gate), vec![index], 120));
+        }
+    }
+
+    /// The share is exported before pods mount it; all voters are healthy before a roll starts.
+    fn before_pods(&mut self, input: &PlanInput<'_>, change: &Change, after: &[usize]) -> Vec<usize> {
+        let serves =
+            |id: &&ResourceId| matches!(id.kind, ResourceKind::Instance | ResourceKind::FilestoreInstance);
+        let server = input.desired.documents.iter().map(|document| &document.id).find(serves);
+        let mut gates = Vec::new();
+        // Asked even of a server that stays as it is: a run that was cut may have left it half started.
+        if let Some(server) = server.cloned() {
+            let made = self.made.get(&server).copied();
+            gates.push(self.push(
+                StepKind::Gate(Gate::FileServerExports { server }),
+                made.into_iter().collect(),
+                5,
+            ));
+        }
+        if rolls_pods(&change.diff)
+            && change.action != Action::Create
+            && let Some(gate) = quorum_gate(input)
+        {
+            gates.push(self.push(StepKind::Gate(gate), after.to_vec(), 2));
+        }
+        gates
+    }
+
+    fn chain(&mut self, input: &PlanInput<'_>, ensemble: Vec<StepKind>) {
+        let mut base: Vec<usize> = self
+            .made
+            .iter()
+            .filter(|(id, _)| needs(ResourceKind::Ensemble, id.kind))
+            .map(|(_, i)| *i)
+            .collect();
+        let deployment = |id: &&ResourceId| id.kind == ResourceKind::Kube(KubeKind::Deployment);
+        let deployment = input.desired.documents.iter().map(|document| &document.id).find(deployment);
+        // Asked even of a Deployment that stays as it is: its pods may still be starting.
+        if let (false, Some(deployment)) = (ensemble.is_empty(), deployment)
+            && !self.made.contains_key(deployment)
+        {
+            let gate = Gate::PodsAnswer { deployment: deployment.clone(), replicas: pods_before(input) };
+            base = vec![self.push(StepKind::Gate(gate), base, 5)];
+        }
+        for kind in ensemble {
+            let mut after = base.clone();
+            after.extend(self.last_ensemble);
+            let seconds = match &kind {
+                StepKind::Change(change) => seconds(change),
+                StepKind::Gate(_) => 2,
+            };
+            self.last_ensemble = Some(self.push(kind, after, seconds));
+        }
+    }
+
+    /// Deletions in reverse: what needs something goes before it; the file server last, when nothing mounts it.
+    fn delete(&mut self, mut deletes: Vec<Change>) {
+        deletes.sort_by(|a, b| (depth(b.id.kind), &a.id).cmp(&(depth(a.id.kind), &b.id)));
+        let before: Vec<usize> = (0..self.steps.len()).collect();
+        let mut gone: BTreeMap<ResourceId, usize> = BTreeMap::new();
+        for change in deletes {
+            let kind = change.id.kind;
+            let mut after = before.clone();
+            after
+                .extend(gone.iter().filter(|(id, _)| deleted_before(id.kind, kind)).map(|(_, index)| *index));
+            if matches!(kind, ResourceKind::Instance | ResourceKind::FilestoreInstance) {
+                let gate = Gate::NoMounts { server: change.id.clone() };
+                after = vec![self.push(StepKind::Gate(gate), after, 5)];
+            }
+            let (id, seconds) = (change.id.clone(), seconds(&change));
+            let index = self.push(StepKind::Change(change), after, seconds);
+            gone.insert(id, index);
+        }
+    }
+}
+
+/// Whether a resource of kind `first` goes before one of kind `then`.
+fn deleted_before(first: ResourceKind, then: ResourceKind) -> bool {
+    let in_cluster = matches!(first, ResourceKind::Kube(_) | ResourceKind::Cluster | ResourceKind::NodePool);
+    let server = matches!(then, ResourceKind::Instance | ResourceKind::FilestoreInstance);
+    needs(first, then) || (in_cluster && server)
+}
+
+/// Pods there are while the ensemble changes: as many as declared, or as many as there were on the way down.
+fn pods_before(input: &PlanInput<'_>) -> u32 {
+    let declared = input.spec.exhibitor.replicas;
+    input.observed.ensemble.known().map_or(declared, |state| declared.max(quorum::voters(state)))
+}
+
+/// All voters of an existing ensemble, one of them away.
+fn quorum_gate(input: &PlanInput<'_>) -> Option<Gate> {
+    let Reading::Known(state) = &input.observed.ensemble else { return None };
+    let voters = quorum::voters(state);
+    (voters > 0).then(|| Gate::Quorum {
+        voters,
+        need: quorum::need(voters),
+        healthy: quorum::healthy(state),
+        during: voters.saturating_sub(1),
+    })
+}
+
+/// What the real clouds take, in seconds: Compute Engine, GKE and Filestore as commonly measured, Exhibitor as
+/// measured at its own 30 s periods.
+const fn seconds(change: &Change) -> u32 {
+    let create = matches!(change.action, Action::Create | Action::Replace);
+    match change.id.kind {
+        ResourceKind::Address | ResourceKind::SnapshotSchedule => 5,
+        ResourceKind::Firewall => 10,
+        ResourceKind::Disk => 10,
+        ResourceKind::Instance => {
+            if create {
+                90
+            } else {
+                60
+            }
+        }
+        ResourceKind::FilestoreInstance => 240,
+        ResourceKind::Cluster => {
+            if create {
+                300
+            } else {
+                180
+            }
+        }
+        ResourceKind::NodePool => {
+            if create {
+                5
+            } else {
+                120
+            }
+        }
+        ResourceKind::Kube(KubeKind::Deployment) => 45,
+        ResourceKind::Kube(_) => 1,
+        ResourceKind::Ensemble => 45,
+    }
+}

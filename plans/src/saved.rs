@@ -1,0 +1,180 @@
+//! Saved plans and approval: what may be carried out, and whether it is still what was approved.
+
+use crate::plan::{Change, Finding, Plan, Step, StepKind};
+use crate::rules::hex;
+use crate::spec::ValidSpec;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Version of the plan file and of `--format json`; raised when a reader of the old form would be misled.
+pub const FORMAT_VERSION: &str = "1.0";
+
+/// A plan that somebody approved. The executor takes nothing else.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ApprovedPlan {
+    plan: Plan,
+}
+
+/// Who approved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Approval {
+    /// The user answered the prompt (or typed the ensemble's name).
+    Prompt,
+    /// `--yes` or `--confirm NAME` was given.
+    Flag,
+    /// A plan file whose digest holds, equal to what would be planned now.
+    PlanFile,
+}
+
+/// Approves a plan.
+///
+/// # Errors
+/// The fatal findings, when there are any; a plan with gaps is never approved.
+pub fn approve(plan: Plan, approval: Approval) -> Result<ApprovedPlan, Vec<Finding>> {
+    let mut fatal: Vec<Finding> = plan.findings.iter().filter(|finding| finding.fatal).cloned().collect();
+    fatal.extend(plan.gaps.iter().map(|gap| Finding {
+        fatal: true,
+        code: "not-read".to_owned(),
+        subject: None,
+        message: format!("{} could not be read: {}", gap.what, gap.why),
+        fix: gap.hint.clone(),
+    }));
+    match approval {
+        Approval::Prompt | Approval::Flag | Approval::PlanFile if fatal.is_empty() => {
+            Ok(ApprovedPlan { plan })
+        }
+        Approval::Prompt | Approval::Flag | Approval::PlanFile => Err(fatal),
+    }
+}
+
+impl ApprovedPlan {
+    /// The plan.
+    #[must_use]
+    pub const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+}
+
+/// The content of a plan file: specs and plans, no credential, no secret value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SavedPlan {
+    /// [`FORMAT_VERSION`].
+    pub format_version: String,
+    /// Version of zkprov that wrote it.
+    pub zkprov_version: String,
+    /// One entry an ensemble.
+    pub ensembles: Vec<SavedEnsemble>,
+    /// SHA-256 over everything above, hex.
+    pub digest: String,
+}
+
+/// One ensemble of a plan file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SavedEnsemble {
+    /// What the plan was made for.
+    pub spec: ValidSpec,
+    /// The plan.
+    pub plan: Plan,
+}
+
+/// Why a plan file is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum SavedPlanError {
+    /// Not a plan file.
+    #[error("this is not a plan file of zkprov")]
+    Malformed(#[source] serde_json::Error),
+    /// Written by another version.
+    #[error("the plan file has format {found}, this zkprov reads {FORMAT_VERSION}")]
+    Version {
+        /// What the file says.
+        found: String,
+    },
+    /// Changed after it was written.
+    #[error("the plan file was changed after it was written: its digest does not hold")]
+    Digest,
+}
+
+impl SavedPlan {
+    /// Seals plans into a file's content.
+    #[must_use]
+    pub fn seal(zkprov_version: &str, ensembles: Vec<SavedEnsemble>) -> Self {
+        let mut saved = Self {
+            format_version: FORMAT_VERSION.to_owned(),
+            zkprov_version: zkprov_version.to_owned(),
+            ensembles,
+            digest: String::new(),
+        };
+        saved.digest = saved.compute_digest();
+        saved
+    }
+
+    fn compute_digest(&self) -> String {
+        let bare = Self { digest: String::new(), ..self.clone() };
+        hex(&Sha256::digest(serde_json::to_string(&bare).unwrap_or_default()))
+    }
+
+    /// Reads and verifies a plan file.
+    ///
+    /// # Errors
+    /// When it is not one, of another format, or was changed.
+    pub fn open(text: &str) -> Result<Self, SavedPlanError> {
+        let saved: Self = serde_json::from_str(text).map_err(SavedPlanError::Malformed)?;
+        if saved.format_version != FORMAT_VERSION {
+            return Err(SavedPlanError::Version { found: saved.format_version });
+        }
+        if saved.compute_digest() != saved.digest {
+            return Err(SavedPlanError::Digest);
+        }
+        Ok(saved)
+    }
+}
+
+/// What moved between an approved plan and the plan that would be made now; empty when they are the same.
+#[must_use]
+pub fn moved(approved: &Plan, now: &Plan) -> Vec<String> {
+    let mut lines = Vec::new();
+    let (old, new) = (changes(approved), changes(now));
+    for change in &old {
+        match new.iter().find(|other| other.id == change.id && other.ready_when == change.ready_when) {
+            None => lines.push(format!("{}: approved to {:?}, nothing to do now", change.id, change.action)),
+            Some(other) if other.action != change.action => {
+                lines.push(format!(
+                    "{}: approved to {:?}, would {:?} now",
+                    change.id, change.action, other.action
+                ));
+            }
+            Some(other) if other != change => lines.push(difference(change, other)),
+            Some(_) => {}
+        }
+    }
+    for change in new {
+        if !old.iter().any(|other| other.id == change.id) {
+            lines.push(format!("{}: not in the approved plan, would {:?} now", change.id, change.action));
+        }
+    }
+    if lines.is_empty() && kinds(approved) != kinds(now) {
+        lines.push("the order or the gates of the steps changed".to_owned());
+    }
+    lines
+}
+
+fn changes(plan: &Plan) -> Vec<&Change> {
+    plan.changes().map(|(_, change)| change).collect()
+}
+
+fn kinds(plan: &Plan) -> Vec<(&StepKind, &[usize])> {
+    plan.steps.iter().map(|Step { kind, after, .. }| (kind, after.as_slice())).collect()
+}
+
+fn difference(approved: &Change, now: &Change) -> String {
+    let moved = now.diff.iter().find(|field| !approved.diff.contains(field)).map_or_else(
+        || "what it rests on is not what was read".to_owned(),
+        |field| {
+            let show = |value: &Option<serde_json::Value>| {
+                value.as_ref().map_or_else(|| "(absent)".to_owned(), ToString::to_string)
+            };
+            format!("{} is {} now", field.path, show(&field.before))
+        },
+    );
+    format!("{}: {moved}", approved.id)
+}

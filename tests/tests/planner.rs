@@ -1,0 +1,298 @@
+//! The planner on examples and on made-up live states: goldens, and the rules every plan keeps.
+
+use std::collections::{BTreeMap, BTreeSet};
+use zkprov_plans::check::check;
+use zkprov_plans::document::Desired;
+use zkprov_plans::observed::{
+    EnsembleState, Gap, Live, Member, Observed, Ownership, Pod, Reading, Server, Srvr,
+};
+use zkprov_plans::plan::{Action, Call, Mode, Plan, Reason, StepKind};
+use zkprov_plans::planner::{PlanInput, plan};
+use zkprov_plans::report::{Report, Style, text};
+use zkprov_plans::resource::{KubeKind, ResourceKind};
+use zkprov_plans::spec::{Defaults, Source, ValidSpec, load};
+use zkprov_plans::{diff, observed};
+
+const TUTORIAL: &str = include_str!("../../examples/tutorial/zkprov.yaml");
+
+fn tutorial(set: &[&str]) -> (ValidSpec, Desired) {
+    let set: Vec<String> = set.iter().map(|one| (*one).to_owned()).collect();
+    let source = Source { name: "zkprov.yaml".to_owned(), text: TUTORIAL.to_owned() };
+    let loaded = load(&[source], &set, &|_| None, &Defaults::default());
+    assert!(!loaded.has_errors(), "{:#?}", loaded.diagnostics);
+    let spec = loaded.specs.into_iter().next().unwrap();
+    let desired = zkprov_templates::render(&spec, &zkprov_templates::Overrides::new()).unwrap();
+    (spec, desired)
+}
+
+fn nothing(desired: &Desired) -> Observed {
+    let resources = desired.documents.iter().map(|document| (document.id.clone(), Reading::Absent)).collect();
+    Observed { resources, ensemble: Reading::Absent, operations: Vec::new() }
+}
+
+/// A world that is as the documents say, with `voters` members that all serve.
+fn everything(desired: &Desired, voters: u32) -> Observed {
+    let mut resources = BTreeMap::new();
+    for document in &desired.documents {
+        let mut body = document.body.clone();
+        if document.id.kind == ResourceKind::Ensemble {
+            body["voters"] = voters.into();
+            body["fixedSize"] = voters.into();
+        }
+        let predicted = matches!(document.id.kind, ResourceKind::Kube(_)).then(|| document.body.clone());
+        let live = Live { document: body, predicted, ownership: Ownership::Ours };
+        resources.insert(document.id.clone(), Reading::Known(live));
+    }
+    Observed { resources, ensemble: Reading::Known(members(voters)), operations: Vec::new() }
+}
+
+fn members(voters: u32) -> EnsembleState {
+    let address = |id: u32| format!("10.0.0.{id}");
+    let mode = |id: u32| match (voters, id) {
+        (1, _) => observed::Mode::Standalone,
+        (_, 2) => observed::Mode::Leader,
+        _ => observed::Mode::Follower,
+    };
+    EnsembleState {
+        pods: (1..=voters)
+            .map(|id| Pod {
+                name: format!("exhibitor-{id}"),
+                ip: Some(address(id)),
+                node: None,
+                phase: "Running".to_owned(),
+                ready: true,
+                deleting: false,
+                trouble: None,
+            })
+            .collect(),
+        config: None,
+        servers: (1..=voters).map(|id| Server { id, hostname: address(id), observer: false }).collect(),
+        members: (1..=voters)
+            .map(|id| Member {
+                hostname: address(id),
+                id: Some(id),
+                pod: Some(format!("exhibitor-{id}")),
+                exhibitor: Some(3),
+                exhibitor_leader: id == 2,
+                zookeeper: Some(Srvr {
+                    mode: mode(id),
+                    zxid: "0x1".to_owned(),
+                    connections: 1,
+                    nodes: 4,
+                    version: "3.4.6".to_owned(),
+                }),
+            })
+            .collect(),
+        rolling: false,
+        gaps: Vec::new(),
+    }
+}
+
+fn planned(spec: &ValidSpec, desired: &Desired, observed: &Observed, mode: Mode) -> Plan {
+    let input = PlanInput { spec, desired, observed, mode, replace: &BTreeSet::new(), adopt: false };
+    let plan = plan(&input).unwrap();
+    assert_eq!(check(&plan, observed, false), [], "the checker finds nothing");
+    plan
+}
+
+fn shown(spec: &ValidSpec, plan: &Plan) -> String {
+    text(&Report { spec, plan }, Style { color: false, width: 100, verbose: false })
+}
+
+fn golden(name: &str, actual: &str) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/plans").join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, actual).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; UPDATE_GOLDEN=1 writes it", path.display()));
+    assert_eq!(actual, expected, "{} differs; UPDATE_GOLDEN=1 rewrites it", path.display());
+}
+
+#[test]
+fn a_first_plan_creates_everything_in_order() {
+    let (spec, desired) = tutorial(&[]);
+    let plan = planned(&spec, &desired, &nothing(&desired), Mode::Apply);
+    golden("tutorial-create.txt", &shown(&spec, &plan));
+    assert!(plan.changes().all(|(_, change)| change.action == Action::Create));
+    assert_eq!(plan.changes().count(), desired.documents.len());
+}
+
+#[test]
+fn nothing_to_do_is_an_empty_plan() {
+    let (spec, desired) = tutorial(&[]);
+    let plan = planned(&spec, &desired, &everything(&desired, 3), Mode::Apply);
+    assert!(plan.is_empty(), "{}", shown(&spec, &plan));
+    assert_eq!(shown(&spec, &plan).lines().last(), Some("Plan: no changes."));
+}
+
+#[test]
+fn growing_goes_one_voter_at_a_time_behind_quorum_gates() {
+    let (_, three) = tutorial(&[]);
+    let (spec, five) = tutorial(&["spec.exhibitor.replicas=5"]);
+    let mut observed = everything(&three, 3);
+    predict(&mut observed, &five);
+    let plan = planned(&spec, &five, &observed, Mode::Apply);
+    golden("tutorial-3-to-5.txt", &shown(&spec, &plan));
+    assert_eq!(path(&plan), [(3, 4), (4, 5)]);
+}
+
+#[test]
+fn shrinking_takes_the_leader_last_and_pods_after_their_votes() {
+    let (_, five) = tutorial(&["spec.exhibitor.replicas=5"]);
+    let (spec, three) = tutorial(&[]);
+    let mut observed = everything(&five, 5);
+    predict(&mut observed, &three);
+    let plan = planned(&spec, &three, &observed, Mode::Apply);
+    golden("tutorial-5-to-3.txt", &shown(&spec, &plan));
+    assert_eq!(path(&plan), [(5, 4), (4, 3)]);
+    let removed: Vec<String> = targets(&plan).iter().flat_map(|target| target.remove.clone()).collect();
+    assert_eq!(removed, ["10.0.0.5", "10.0.0.4"], "the highest ids, never the leader");
+    let at = |kind: ResourceKind| {
+        plan.changes().filter(|(_, c)| c.id.kind == kind).map(|(at, _)| at).max().unwrap()
+    };
+    assert!(at(ResourceKind::Ensemble) < at(ResourceKind::Kube(KubeKind::Deployment)));
+}
+
+/// The server's dry-runs of these documents stand beside what is live.
+fn predict(observed: &mut Observed, desired: &Desired) {
+    for document in &desired.documents {
+        if let (ResourceKind::Kube(_), Some(Reading::Known(live))) =
+            (document.id.kind, observed.resources.get_mut(&document.id))
+        {
+            live.predicted = Some(document.body.clone());
+        }
+    }
+}
+
+fn path(plan: &Plan) -> Vec<(u32, u32)> {
+    let step = |change: &zkprov_plans::plan::Change| match change.reason {
+        Reason::EnsembleStep { from, to } => Some((from, to)),
+        _ => None,
+    };
+    plan.changes().filter_map(|(_, change)| step(change)).collect()
+}
+
+fn targets(plan: &Plan) -> Vec<zkprov_plans::plan::EnsembleTarget> {
+    let calls = plan.changes().flat_map(|(_, change)| &change.calls);
+    calls
+        .filter_map(|call| if let Call::SetEnsemble(target) = call { Some(target.clone()) } else { None })
+        .collect()
+}
+
+#[test]
+fn nothing_is_proposed_for_what_cannot_be_read() {
+    let (spec, desired) = tutorial(&[]);
+    let gap = Gap {
+        what: "Compute Engine API".to_owned(),
+        why: "connection refused".to_owned(),
+        hint: String::new(),
+    };
+    let mut observed = nothing(&desired);
+    for reading in observed.resources.values_mut() {
+        *reading = Reading::Unavailable(gap.clone());
+    }
+    observed.ensemble = Reading::Unavailable(gap);
+    for mode in [Mode::Apply, Mode::Destroy { delete_data: true }, Mode::RefreshOnly] {
+        let plan = planned(&spec, &desired, &observed, mode);
+        assert!(plan.steps.is_empty() && !plan.gaps.is_empty());
+    }
+}
+
+#[test]
+fn a_missing_member_stops_every_other_change_of_the_ensemble() {
+    let (_, three) = tutorial(&[]);
+    let (spec, five) = tutorial(&["spec.exhibitor.replicas=5"]);
+    let mut observed = everything(&three, 3);
+    predict(&mut observed, &five);
+    if let Reading::Known(state) = &mut observed.ensemble {
+        state.members[0].zookeeper = None;
+    }
+    let plan = planned(&spec, &five, &observed, Mode::Apply);
+    assert!(path(&plan).is_empty());
+    assert!(plan.findings.iter().any(|finding| finding.fatal && finding.code == "member-missing"));
+}
+
+#[test]
+fn a_disk_never_shrinks_and_data_is_never_replaced_unasked() {
+    let (_, big) = tutorial(&["spec.fileServer.singleNode.disk.size=200GB"]);
+    let (spec, small) = tutorial(&[]);
+    let mut observed = everything(&big, 3);
+    predict(&mut observed, &small);
+    let plan = planned(&spec, &small, &observed, Mode::Apply);
+    assert!(plan.findings.iter().any(|finding| finding.fatal), "{:#?}", plan.findings);
+    let mut observed = everything(&small, 3);
+    predict(&mut observed, &big);
+    let grown = planned(&spec, &big, &observed, Mode::Apply);
+    let calls: Vec<&Call> = grown.changes().flat_map(|(_, change)| &change.calls).collect();
+    assert_eq!(calls, [&Call::ResizeDisk]);
+}
+
+#[test]
+fn what_is_not_ours_is_never_touched() {
+    let (spec, desired) = tutorial(&[]);
+    for ownership in [Ownership::Foreign, Ownership::Other("another".to_owned())] {
+        let mut observed = everything(&desired, 3);
+        for reading in observed.resources.values_mut() {
+            if let Reading::Known(live) = reading {
+                live.ownership = ownership.clone();
+            }
+        }
+        for mode in [Mode::Apply, Mode::Destroy { delete_data: true }] {
+            let plan = planned(&spec, &desired, &observed, mode);
+            let touched: Vec<_> =
+                plan.changes().filter(|(_, change)| change.id.kind != ResourceKind::Ensemble).collect();
+            assert!(touched.is_empty(), "{touched:#?}");
+        }
+    }
+}
+
+#[test]
+fn destroy_goes_backwards_and_keeps_the_data_disk() {
+    let (spec, desired) = tutorial(&[]);
+    let observed = everything(&desired, 3);
+    let plan = planned(&spec, &desired, &observed, Mode::Destroy { delete_data: false });
+    golden("tutorial-destroy.txt", &shown(&spec, &plan));
+    assert!(plan.changes().all(|(_, change)| change.id.kind != ResourceKind::Disk));
+    assert!(plan.kept.iter().any(|change| change.id.kind == ResourceKind::Disk));
+    let all = planned(&spec, &desired, &observed, Mode::Destroy { delete_data: true });
+    assert!(all.changes().any(|(_, change)| change.id.kind == ResourceKind::Disk));
+}
+
+#[test]
+fn protection_refuses_destroy() {
+    let (spec, desired) = tutorial(&["spec.protection.destroy=true"]);
+    let plan = planned(&spec, &desired, &everything(&desired, 3), Mode::Destroy { delete_data: false });
+    assert!(plan.findings.iter().any(|finding| finding.fatal && finding.code == "protected"));
+}
+
+#[test]
+fn planning_twice_gives_equal_bytes_and_order_of_input_does_not_matter() {
+    let (spec, desired) = tutorial(&[]);
+    let mut turned = desired.clone();
+    turned.documents.reverse();
+    let bytes = |desired: &Desired| {
+        let mut plan = planned(&spec, desired, &nothing(desired), Mode::Apply);
+        plan.desired = Desired::default();
+        serde_json::to_string(&plan).unwrap()
+    };
+    assert_eq!(bytes(&desired), bytes(&desired));
+    assert_eq!(bytes(&desired), bytes(&turned));
+}
+
+#[test]
+fn every_step_says_what_it_rests_on() {
+    let (spec, desired) = tutorial(&[]);
+    let observed = everything(&desired, 3);
+    for document in &desired.documents {
+        let Some(Reading::Known(live)) = observed.resources.get(&document.id) else { panic!() };
+        let one = diff::fingerprint(&document.id, &document.body, live);
+        assert_eq!(one, diff::fingerprint(&document.id, &document.body, live));
+    }
+    let plan = planned(&spec, &desired, &nothing(&desired), Mode::Apply);
+    assert!(plan.steps.iter().all(|step| match &step.kind {
+        StepKind::Change(change) => !change.calls.is_empty() || change.via.is_some(),
+        StepKind::Gate(_) => true,
+    }));
+}
