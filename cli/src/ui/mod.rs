@@ -110,7 +110,7 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
 /// Sends the log to stderr: warnings, with `-v` what is done, with `-vv` every request.
 pub(crate) fn log(verbose: u8) {
     let level = match verbose {
-        0 => "error",
+        0 => "error,kube_client=off",
         1 => "warn,zkprov=info",
         2 => "info,zkprov=debug,zkprov_engine=debug",
         _ => "debug",
