@@ -108,9 +108,16 @@ pub(super) fn live(document: Value, ensemble: &str) -> Live {
     Live { document, predicted: None, ownership }
 }
 
+/// Labels that GKE puts on what it makes in Compute Engine for a cluster.
+const GKE_LABELS: [&str; 2] = ["goog-gke-node", "goog-gke-volume"];
+
 /// The ensemble that a resource belongs to, by its label or, where a kind has no labels, by its description's end.
 pub(super) fn owner(document: &Value) -> Option<&str> {
     let labels = document.get("labels").or_else(|| document.get("resourceLabels"));
+    // GKE hands a cluster's labels down to its node VMs and their disks: those belong to the cluster, not to us.
+    if labels.is_some_and(|labels| GKE_LABELS.iter().any(|label| labels.get(label).is_some())) {
+        return None;
+    }
     let label = labels.and_then(|labels| labels.get(ENSEMBLE_LABEL)).and_then(Value::as_str);
     label.or_else(|| {
         let description = document.get("description").and_then(Value::as_str)?;
