@@ -29,7 +29,12 @@ pub fn run() -> ExitCode {
         Ok(context) => context,
         Err(error) => return ui::bare_failure(&error),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_stack_size(STACK).enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_stack_size(STACK)
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return ui::bare_failure(&error::CommandError::failed("starting", &error)),
     };

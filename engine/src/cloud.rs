@@ -86,7 +86,8 @@ impl Cloud {
         let google: [&dyn Provider; 3] = [&*self.compute, &*self.gke, &*self.filestore];
         let reads = join_all(google.map(|provider| provider.observe(requests)));
         let (google, doors) = join(reads, doors).await;
-        let inside = join_all(requests.iter().zip(doors).map(|(request, door)| look_inside(request, door))).await;
+        let inside =
+            join_all(requests.iter().zip(doors).map(|(request, door)| look_inside(request, door))).await;
         let mut all: Vec<Observed> = inside;
         for observations in google {
             for (observed, observation) in all.iter_mut().zip(observations) {
@@ -111,7 +112,11 @@ impl Cloud {
     ///
     /// # Errors
     /// When an operation failed, or the API stopped answering.
-    pub async fn settle(&self, requests: &[ReadRequest<'_>], progress: Progress<'_>) -> Result<(), ProviderError> {
+    pub async fn settle(
+        &self,
+        requests: &[ReadRequest<'_>],
+        progress: Progress<'_>,
+    ) -> Result<(), ProviderError> {
         let google: [&dyn Provider; 3] = [&*self.compute, &*self.gke, &*self.filestore];
         for provider in google {
             let observations = provider.observe(requests).await;
@@ -154,7 +159,9 @@ impl Cloud {
                 ca_pem: access.ca_pem,
                 user,
             }),
-            Reading::Known(access) => Err(not_there(format!("it is {} and has no endpoint yet", access.status))),
+            Reading::Known(access) => {
+                Err(not_there(format!("it is {} and has no endpoint yet", access.status)))
+            }
             Reading::Absent => Err(not_there("it does not exist".to_owned())),
             Reading::Unavailable(gap) => {
                 Err(ProviderError::new(ProviderErrorKind::Transient, gap.what, gap.why).hint(gap.hint))
@@ -167,24 +174,34 @@ impl Cloud {
         match self.enter(spec).await {
             Ok(Some(inside)) => Door::Open(inside),
             Ok(None) => Door::NoCluster,
-            Err(error) => Door::Closed(error.gap(format!("Kubernetes API of cluster {}", spec.cluster.name()))),
+            Err(error) => {
+                Door::Closed(error.gap(format!("Kubernetes API of cluster {}", spec.cluster.name())))
+            }
         }
     }
 
     async fn enter(&self, spec: &ValidSpec) -> Result<Option<Arc<InCluster>>, ProviderError> {
         let name = spec.cluster.name();
         let (key, access) = match &spec.cluster {
-            Cluster::Kubeconfig { context } => (format!("context {context}"), KubeAccess::Context(context.clone())),
+            Cluster::Kubeconfig { context } => {
+                (format!("context {context}"), KubeAccess::Context(context.clone()))
+            }
             Cluster::Managed(_) | Cluster::Existing { .. } => {
                 let access = match self.gke.cluster_access(&spec.project, &spec.zone, name).await? {
-                    Reading::Known(access) if access.is_reachable() && access.status != "PROVISIONING" => access,
+                    Reading::Known(access) if access.is_reachable() && access.status != "PROVISIONING" => {
+                        access
+                    }
                     Reading::Known(_) | Reading::Absent => return Ok(None),
                     Reading::Unavailable(gap) => {
-                        return Err(ProviderError::new(ProviderErrorKind::Transient, gap.what, gap.why).hint(gap.hint));
+                        return Err(ProviderError::new(ProviderErrorKind::Transient, gap.what, gap.why)
+                            .hint(gap.hint));
                     }
                 };
                 // A cluster that was deleted and created again has another address or authority.
-                (format!("{}/{}/{name} {}", spec.project, spec.zone, access.endpoint), self.kube_access(access))
+                (
+                    format!("{}/{}/{name} {}", spec.project, spec.zone, access.endpoint),
+                    self.kube_access(access),
+                )
             }
         };
         let mut clusters = self.clusters.lock().await;
@@ -323,7 +340,9 @@ impl Providers for EnsembleProviders<'_> {
                 | ResourceKind::Firewall
                 | ResourceKind::Instance => Arc::clone(&self.cloud.compute) as Arc<dyn Provider>,
                 ResourceKind::FilestoreInstance => Arc::clone(&self.cloud.filestore) as Arc<dyn Provider>,
-                ResourceKind::Cluster | ResourceKind::NodePool => Arc::clone(&self.cloud.gke) as Arc<dyn Provider>,
+                ResourceKind::Cluster | ResourceKind::NodePool => {
+                    Arc::clone(&self.cloud.gke) as Arc<dyn Provider>
+                }
                 ResourceKind::Kube(_) => Arc::clone(&self.inside().await?.kubernetes) as Arc<dyn Provider>,
                 ResourceKind::Ensemble => Arc::clone(&self.inside().await?.ensemble) as Arc<dyn Provider>,
             };

@@ -181,7 +181,8 @@ const SERVER_OWNED: [&str; 7] = [
 #[must_use]
 pub fn refusal(live: &Live) -> Option<&str> {
     let predicted = live.predicted.as_ref()?;
-    (predicted.get("kind")? == "Status").then(|| predicted.get("message").and_then(Value::as_str).unwrap_or_default())
+    (predicted.get("kind")? == "Status")
+        .then(|| predicted.get("message").and_then(Value::as_str).unwrap_or_default())
 }
 
 /// What a forced apply of our body would change, by the server's own dry-run; without one, the declared leaves.

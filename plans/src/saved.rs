@@ -1,10 +1,12 @@
 //! Saved plans and approval: what may be carried out, and whether it is still what was approved.
 
 use crate::plan::{Change, Finding, Plan, Step, StepKind};
+use crate::resource::ResourceId;
 use crate::rules::hex;
 use crate::spec::ValidSpec;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
 /// Version of the plan file and of `--format json`; raised when a reader of the old form would be misled.
 pub const FORMAT_VERSION: &str = "1.0";
@@ -134,23 +136,24 @@ impl SavedPlan {
 pub fn moved(approved: &Plan, now: &Plan) -> Vec<String> {
     let mut lines = Vec::new();
     let (old, new) = (changes(approved), changes(now));
-    for change in &old {
-        match new.iter().find(|other| other.id == change.id && other.ready_when == change.ready_when) {
-            None => lines.push(format!("{}: approved to {:?}, nothing to do now", change.id, change.action)),
-            Some(other) if other.action != change.action => {
-                lines.push(format!(
-                    "{}: approved to {:?}, would {:?} now",
-                    change.id, change.action, other.action
-                ));
+    let word = crate::report::action_word;
+    for (key, change) in &old {
+        match new.get(key) {
+            None => {
+                lines.push(format!("{}: approved to {}, nothing to do now", change.id, word(change.action)))
             }
+            Some(other) if other.action != change.action => lines.push(format!(
+                "{}: approved to {}, would {} now",
+                change.id,
+                word(change.action),
+                word(other.action)
+            )),
             Some(other) if other != change => lines.push(difference(change, other)),
             Some(_) => {}
         }
     }
-    for change in new {
-        if !old.iter().any(|other| other.id == change.id) {
-            lines.push(format!("{}: not in the approved plan, would {:?} now", change.id, change.action));
-        }
+    for (_, change) in new.iter().filter(|(key, _)| !old.contains_key(*key)) {
+        lines.push(format!("{}: not in the approved plan, would {} now", change.id, word(change.action)));
     }
     if lines.is_empty() && kinds(approved) != kinds(now) {
         lines.push("the order or the gates of the steps changed".to_owned());
@@ -158,8 +161,14 @@ pub fn moved(approved: &Plan, now: &Plan) -> Vec<String> {
     lines
 }
 
-fn changes(plan: &Plan) -> Vec<&Change> {
-    plan.changes().map(|(_, change)| change).collect()
+/// Changes by resource and, for the ensemble's several steps, by their number among those of the same resource.
+fn changes(plan: &Plan) -> BTreeMap<(&ResourceId, usize), &Change> {
+    let mut found = BTreeMap::new();
+    for (_, change) in plan.changes() {
+        let number = found.keys().filter(|(id, _): &&(&ResourceId, usize)| **id == change.id).count();
+        found.insert((&change.id, number), change);
+    }
+    found
 }
 
 fn kinds(plan: &Plan) -> Vec<(&StepKind, &[usize])> {

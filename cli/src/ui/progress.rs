@@ -12,6 +12,9 @@ use zkprov_plans::event::Event;
 /// How often lines say that the run goes on.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
+/// Waiting steps named in a heartbeat line.
+const SHOWN: usize = 3;
+
 /// Progress for people, on stderr.
 pub(crate) struct Progress {
     ui: Ui,

@@ -15,7 +15,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use zkprov_plans::event::{Event, Outcome};
-use zkprov_plans::plan::{Action, Gate, Plan, Step, StepIndex, StepKind};
+use zkprov_plans::plan::{Plan, Step, StepIndex, StepKind};
+use zkprov_plans::report::{action_word, gate_words};
 use zkprov_plans::resource::ResourceId;
 use zkprov_plans::saved::ApprovedPlan;
 use zkprov_plans::schedule::Schedule;
@@ -167,30 +168,6 @@ async fn one(
         }),
     }
     (index, result)
-}
-
-const fn action_word(action: Action) -> &'static str {
-    match action {
-        Action::Keep => "keep",
-        Action::Create => "create",
-        Action::Update => "update",
-        Action::Replace => "replace",
-        Action::Delete => "delete",
-        Action::Adopt => "adopt",
-    }
-}
-
-/// A gate in a few words.
-#[must_use]
-pub fn gate_words(gate: &Gate) -> String {
-    match gate {
-        Gate::Quorum { voters, need, healthy, during } => {
-            format!("voters {voters}, need {need}, healthy {healthy} -> {during}")
-        }
-        Gate::PodsAnswer { replicas, .. } => format!("{replicas} pods answer"),
-        Gate::FileServerExports { server } => format!("{server} exports the share"),
-        Gate::NoMounts { server } => format!("nothing mounts {server}"),
-    }
 }
 
 fn millis(since: Instant) -> u64 {

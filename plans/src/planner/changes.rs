@@ -62,7 +62,10 @@ fn existing(input: &PlanInput<'_>, document: &Document, live: &Live, draft: &mut
         draft.refuse("refused-by-the-api", id, format!("the API refuses {id}: {message}"), fix);
         return;
     }
-    let difference = diff::diff(id, &document.body, live);
+    let mut difference = diff::diff(id, &document.body, live);
+    if id.kind == ResourceKind::NodePool && !input.spec.origins.contains_key("spec.cluster.nodeCount") {
+        keep_spare_nodes(&mut difference);
+    }
     match &live.ownership {
         Ownership::Other(other) => draft.refuse(
             "owned-by-another",
@@ -86,6 +89,23 @@ fn existing(input: &PlanInput<'_>, document: &Document, live: &Live, draft: &mut
     }
 }
 
+/// Nodes that the file does not ask for by number follow the replicas up, never down: GKE chooses which nodes go, and
+/// would take members with them.
+fn keep_spare_nodes(difference: &mut Difference) {
+    let spare = |field: &FieldChange| shrinks(field, "initialNodeCount");
+    if difference.fields.iter().any(spare) {
+        difference.fields.retain(|field| !spare(field));
+        difference.how.retain(|how| *how != How::SetNodePoolSize);
+    }
+}
+
+/// Whether the number at this path gets smaller.
+pub(super) fn shrinks(field: &FieldChange, path: &str) -> bool {
+    let number =
+        |value: &Option<Value>| value.as_ref().and_then(|value| rules::text(value).parse::<u64>().ok());
+    field.path == path && matches!((number(&field.before), number(&field.after)), (Some(b), Some(a)) if a < b)
+}
+
 fn changed(
     input: &PlanInput<'_>,
     document: &Document,
@@ -106,7 +126,7 @@ fn changed(
                     fields.join(", "),
                     what_it_holds(id.kind)
                 ),
-                "undo the edit; `spec.protection.data: false` with `--replace` would allow the loss",
+                "undo the edit; without `spec.protection.data`, `--replace` would allow the loss",
             );
         } else if !input.replace.contains(id) {
             draft.refuse(
@@ -342,9 +362,7 @@ fn disruption(kind: ResourceKind, replace: bool, difference: &Difference) -> Dis
         ResourceKind::Kube(KubeKind::Deployment) if rolls_pods(&difference.fields) => Disruption::OneByOne,
         ResourceKind::Cluster if replace => Disruption::All,
         ResourceKind::NodePool if replace => Disruption::All,
-        ResourceKind::NodePool if difference.how.iter().any(|how| matches!(how, How::UpdateNodePool(_))) => {
-            Disruption::OneByOne
-        }
+        ResourceKind::NodePool if moves_pods(difference) => Disruption::OneByOne,
         ResourceKind::Address
         | ResourceKind::Disk
         | ResourceKind::SnapshotSchedule
@@ -356,6 +374,12 @@ fn disruption(kind: ResourceKind, replace: bool, difference: &Difference) -> Dis
         | ResourceKind::Kube(_)
         | ResourceKind::Ensemble => Disruption::None,
     }
+}
+
+/// Whether nodes go, and the members on them with them.
+fn moves_pods(difference: &Difference) -> bool {
+    let upgrade = difference.how.iter().any(|how| matches!(how, How::UpdateNodePool(_)));
+    upgrade || difference.fields.iter().any(|field| shrinks(field, "initialNodeCount"))
 }
 
 /// A change of the pod template replaces every pod.
@@ -377,6 +401,13 @@ fn notes(kind: ResourceKind, replace: bool, difference: &Difference) -> Vec<Stri
     if difference.how.contains(&How::SetMachineType) {
         notes.push(
             "the VM stops and starts: about 1 minute without the share; members keep serving".to_owned(),
+        );
+    }
+    if kind == ResourceKind::NodePool && moves_pods(difference) {
+        notes.push(
+            "GKE drains nodes within the disruption budget; each member on them is replaced by an empty one that syncs \
+             from the leader"
+                .to_owned(),
         );
     }
     if kind == ResourceKind::Kube(KubeKind::Deployment) && rolls_pods(&difference.fields) {

@@ -47,7 +47,8 @@ fn formation(input: &PlanInput<'_>, document: &Document) -> Vec<StepKind> {
         diff: diff::declared(ResourceKind::Ensemble, &document.body),
         ..step(document, target.clone(), Disruption::None)
     };
-    let Some(declared) = document.body.pointer("/settings/checkMs").filter(|declared| **declared != FORMING_CHECK_MS)
+    let Some(declared) =
+        document.body.pointer("/settings/checkMs").filter(|declared| **declared != FORMING_CHECK_MS)
     else {
         return vec![StepKind::Change(forming)];
     };

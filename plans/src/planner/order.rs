@@ -1,9 +1,9 @@
 //! The order of steps: creation from the ground up, deletion in reverse, the ensemble's steps in a chain.
 
 use super::PlanInput;
-use super::changes::rolls_pods;
+use super::changes::{self, rolls_pods};
 use crate::observed::Reading;
-use crate::plan::{Action, Change, Gate, Reason, Step, StepKind};
+use crate::plan::{Action, Change, Disruption, Gate, Reason, Step, StepKind};
 use crate::quorum;
 use crate::resource::{KubeKind, ResourceId, ResourceKind};
 use std::collections::BTreeMap;
@@ -19,6 +19,20 @@ const fn depth(kind: ResourceKind) -> u8 {
         ResourceKind::Kube(_) => 4,
         ResourceKind::Ensemble => 6,
     }
+}
+
+/// When a kind goes: what lives in the cluster, the cluster, then the file server and what it needs.
+const fn departure(kind: ResourceKind) -> u8 {
+    let server = matches!(kind, ResourceKind::Instance | ResourceKind::FilestoreInstance);
+    let in_cluster = matches!(kind, ResourceKind::Kube(_) | ResourceKind::NodePool | ResourceKind::Cluster);
+    let class = if in_cluster {
+        0
+    } else if server {
+        10
+    } else {
+        20
+    };
+    class + 9 - depth(kind)
 }
 
 /// Whether `one` has to be there before `other` can be created.
@@ -65,13 +79,17 @@ pub(super) fn arrange(input: &PlanInput<'_>, changes: Vec<Change>, ensemble: Vec
     let mut graph = Graph::default();
     // Voters leave before their pods: a smaller Deployment and its size come after the ensemble's steps.
     let (late, early): (Vec<Change>, Vec<Change>) = makes.into_iter().partition(|change| {
-        shrinks && matches!(change.id.kind, ResourceKind::Kube(KubeKind::Deployment | KubeKind::ConfigMap))
+        let pods = matches!(change.id.kind, ResourceKind::Kube(KubeKind::Deployment | KubeKind::ConfigMap));
+        (shrinks && pods) || change.diff.iter().any(|field| changes::shrinks(field, "initialNodeCount"))
     });
     for change in early {
         graph.make(input, change);
     }
     graph.chain(input, ensemble);
-    for change in late {
+    // Nodes go when their pods have gone.
+    let (nodes, pods): (Vec<Change>, Vec<Change>) =
+        late.into_iter().partition(|change| change.id.kind == ResourceKind::NodePool);
+    for change in pods.into_iter().chain(nodes) {
         graph.make(input, change);
     }
     graph.delete(deletes);
@@ -98,18 +116,30 @@ impl Graph {
         let mut after: Vec<usize> =
             self.made.iter().filter(|(id, _)| needs(kind, id.kind)).map(|(_, index)| *index).collect();
         after.extend(self.last_ensemble);
+        if kind == ResourceKind::NodePool && change.disruption == Disruption::OneByOne {
+            after.extend(self.made.values().copied());
+            after = self.push_gate(input, after);
+        }
         if kind == ResourceKind::Kube(KubeKind::Deployment) {
             after.extend(self.before_pods(input, &change, &after));
         }
         let (id, seconds) = (change.id.clone(), seconds(&change));
-        let rolled = (kind == ResourceKind::Kube(KubeKind::Deployment) && rolls_pods(&change.diff))
-            .then(|| quorum_gate(input))
-            .flatten();
+        let rolls = kind == ResourceKind::Kube(KubeKind::Deployment) && rolls_pods(&change.diff);
+        let drains = kind == ResourceKind::NodePool && change.disruption == Disruption::OneByOne;
+        let rolled = (rolls || drains).then(|| quorum_gate(input, self.last_ensemble.is_some())).flatten();
         let index = self.push(StepKind::Change(change), after, seconds);
         self.made.insert(id, index);
         // After a roll every voter has to serve again before anything else happens to the ensemble.
         if let Some(gate) = rolled {
             self.last_ensemble = Some(self.push(StepKind::Gate(gate), vec![index], 120));
+        }
+    }
+
+    /// Puts a quorum gate behind these steps; what to come after then.
+    fn push_gate(&mut self, input: &PlanInput<'_>, after: Vec<usize>) -> Vec<usize> {
+        match quorum_gate(input, self.last_ensemble.is_some()) {
+            Some(gate) => vec![self.push(StepKind::Gate(gate), after, 2)],
+            None => after,
         }
     }
 
@@ -128,11 +158,8 @@ impl Graph {
                 5,
             ));
         }
-        if rolls_pods(&change.diff)
-            && change.action != Action::Create
-            && let Some(gate) = quorum_gate(input)
-        {
-            gates.push(self.push(StepKind::Gate(gate), after.to_vec(), 2));
+        if rolls_pods(&change.diff) && change.action != Action::Create {
+            gates.extend(self.push_gate(input, after.to_vec()));
         }
         gates
     }
@@ -166,7 +193,7 @@ impl Graph {
 
     /// Deletions in reverse: what needs something goes before it; the file server last, when nothing mounts it.
     fn delete(&mut self, mut deletes: Vec<Change>) {
-        deletes.sort_by(|a, b| (depth(b.id.kind), &a.id).cmp(&(depth(a.id.kind), &b.id)));
+        deletes.sort_by(|a, b| (departure(a.id.kind), &a.id).cmp(&(departure(b.id.kind), &b.id)));
         let before: Vec<usize> = (0..self.steps.len()).collect();
         let mut gone: BTreeMap<ResourceId, usize> = BTreeMap::new();
         for change in deletes {
@@ -199,13 +226,15 @@ fn pods_before(input: &PlanInput<'_>) -> u32 {
 }
 
 /// All voters of an existing ensemble, one of them away.
-fn quorum_gate(input: &PlanInput<'_>) -> Option<Gate> {
+fn quorum_gate(input: &PlanInput<'_>, resized: bool) -> Option<Gate> {
     let Reading::Known(state) = &input.observed.ensemble else { return None };
-    let voters = quorum::voters(state);
-    (voters > 0).then(|| Gate::Quorum {
+    let live = quorum::voters(state);
+    // Around a resize the ensemble has its declared size by then; before it, the one it has.
+    let voters = if resized { input.spec.exhibitor.replicas } else { live };
+    (live > 0).then(|| Gate::Quorum {
         voters,
         need: quorum::need(voters),
-        healthy: quorum::healthy(state),
+        healthy: if resized { voters } else { quorum::healthy(state) },
         during: voters.saturating_sub(1),
     })
 }

@@ -8,7 +8,7 @@ mod words;
 pub use json::{json, json_line};
 pub use markdown::markdown;
 pub use text::text;
-pub use words::{gate_words, summary};
+pub use words::{action_word, gate_words, summary};
 
 use crate::plan::Plan;
 use crate::spec::ValidSpec;

@@ -17,6 +17,19 @@ pub(super) const fn sign(action: Action) -> &'static str {
     }
 }
 
+/// The action as a verb: `create`.
+#[must_use]
+pub const fn action_word(action: Action) -> &'static str {
+    match action {
+        Action::Keep => "keep",
+        Action::Create => "create",
+        Action::Update => "update",
+        Action::Replace => "replace",
+        Action::Delete => "delete",
+        Action::Adopt => "adopt",
+    }
+}
+
 /// `deployment exhibitor`, and where it lives.
 pub(super) fn name_and_place(id: &ResourceId) -> (String, String) {
     let place = match &id.scope {
@@ -86,14 +99,16 @@ pub(super) fn value(value: Option<&Value>) -> String {
 /// Where a change comes from: `spec.exhibitor.replicas, zkprov.yaml:14:15`, or nothing for what zkprov decides.
 pub(super) fn cause(field: &FieldChange, spec: &ValidSpec) -> Option<String> {
     let key = field.cause.as_ref()?;
-    // The key itself, or the nearest one above it that the file has.
-    let mut known = key.as_str();
-    loop {
-        if let Some(place) = spec.origins.get(known) {
-            return Some(format!("{known}, {}:{}:{}", place.file, place.line, place.column));
-        }
-        known = known.rsplit_once('.')?.0;
-    }
+    // The key itself, or what the file says below it.
+    let below = format!("{key}.");
+    let place = spec
+        .origins
+        .get(key)
+        .or_else(|| spec.origins.iter().find(|(known, _)| known.starts_with(&below)).map(|(_, place)| place));
+    Some(match place {
+        Some(place) => format!("{key}, {}:{}:{}", place.file, place.line, place.column),
+        None => format!("{key}, by default"),
+    })
 }
 
 /// Counts by action, in words: `16 to create, 1 to delete`.

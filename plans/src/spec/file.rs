@@ -376,8 +376,8 @@ pub struct Protection {
     /// `destroy` refuses.
     #[schemars(extend("default" = false))]
     pub destroy: Option<bool>,
-    /// Nothing that holds data may be deleted or replaced.
-    #[schemars(extend("default" = true))]
+    /// Nothing that holds data may be deleted or replaced, not even with `--delete-data` or `--replace`.
+    #[schemars(extend("default" = false))]
     pub data: Option<bool>,
 }
 

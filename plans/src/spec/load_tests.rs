@@ -46,7 +46,7 @@ fn the_tutorial_gets_the_tutorials_defaults() {
     assert_eq!((cluster.name.as_str(), cluster.node_count), ("cluster-1", 3));
     assert_eq!((spec.exhibitor.client_port, spec.exhibitor.api_port), (2181, 8181));
     assert_eq!(spec.exhibitor.settings.zoo_cfg["quorumListenOnAllIPs"], "true");
-    assert!(spec.protection.data && !spec.protection.destroy);
+    assert!(!spec.protection.data && !spec.protection.destroy);
     let origin = &spec.origins["spec.exhibitor.replicas"];
     assert_eq!(TUTORIAL.lines().nth(origin.line as usize - 1).unwrap().trim().get(..11), Some("replicas: 3"));
     assert!(!spec.origins.contains_key("spec.exhibitor.image"));

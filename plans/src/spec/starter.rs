@@ -45,7 +45,7 @@ spec:
 
   # protection:
   #   destroy: false # true: `zkprov destroy` refuses
-  #   data: true # nothing that holds data is deleted or replaced
+  #   data: false # true: nothing that holds data is deleted or replaced, whatever flags say
 "
     )
 }

@@ -334,6 +334,7 @@ pub enum Spread {
 pub struct Protection {
     /// `destroy` refuses.
     pub destroy: bool,
-    /// Nothing that holds data (data disk, Filestore) may be deleted or replaced; default true.
+    /// Nothing that holds data may be deleted or replaced, not even with `--delete-data` or `--replace`; default false:
+    /// each of these flags is a consent of its own.
     pub data: bool,
 }

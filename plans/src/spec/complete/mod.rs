@@ -64,7 +64,7 @@ pub(super) fn complete(
         exhibitor,
         protection: Protection {
             destroy: protection.destroy.unwrap_or(false),
-            data: protection.data.unwrap_or(true),
+            data: protection.data.unwrap_or(false),
         },
         origins: BTreeMap::new(),
     }
