@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 use zkprov_engine::provider::ReadRequest;
 use zkprov_plans::check::check;
 use zkprov_plans::document::Desired;
-use zkprov_plans::observed::Observed;
 use zkprov_plans::plan::{Mode, Plan};
 use zkprov_plans::planner::{PlanInput, plan};
 use zkprov_plans::report::Report;
@@ -19,7 +18,6 @@ use zkprov_plans::spec::ValidSpec;
 /// One ensemble with its plan.
 pub(crate) struct Planned {
     pub(crate) spec: ValidSpec,
-    pub(crate) observed: Observed,
     pub(crate) plan: Plan,
 }
 
@@ -90,7 +88,7 @@ pub(crate) async fn plan_rendered(
         };
         let mut plan = plan(&input).map_err(|error| CommandError::failed("planning", &error))?;
         plan.findings.extend(check(&plan, &observed, consent.adopt));
-        planned.push(Planned { spec, observed, plan });
+        planned.push(Planned { spec, plan });
     }
     Ok(planned)
 }

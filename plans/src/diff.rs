@@ -97,7 +97,23 @@ fn google(kind: ResourceKind, body: &Value, live: &Value) -> Difference {
             difference.how.push(how);
         }
     }
+    if kind == ResourceKind::Instance
+        && let Some(status) = stopped(live)
+    {
+        difference.fields.push(change(
+            "status".to_owned(),
+            Some(status.clone()),
+            Some(json!("RUNNING")),
+            None,
+        ));
+        difference.how.push(How::StartInstance);
+    }
     difference
+}
+
+/// The status of a VM that somebody stopped: a file server has to run.
+fn stopped(live: &Value) -> Option<&Value> {
+    live.get("status").filter(|status| ["TERMINATED", "STOPPED"].iter().any(|stopped| *status == stopped))
 }
 
 /// What two fields say only at creation is read elsewhere: a resize leaves `initialNodeCount` alone, an upgrade leaves

@@ -191,7 +191,8 @@ mod tests {
 
     #[test]
     fn states_of_the_apis() {
-        let table: [(fn(&Value) -> Verdict, &str, &[(&str, &str)]); 4] = [
+        type Row = (fn(&Value) -> Verdict, &'static str, &'static [(&'static str, &'static str)]);
+        let table: [Row; 4] = [
             (
                 instance,
                 "status",

@@ -1,5 +1,7 @@
 //! The planner on examples and on made-up live states: goldens, and the rules every plan keeps.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use zkprov_plans::check::check;
 use zkprov_plans::document::Desired;
@@ -173,9 +175,8 @@ fn predict(observed: &mut Observed, desired: &Desired) {
 }
 
 fn path(plan: &Plan) -> Vec<(u32, u32)> {
-    let step = |change: &zkprov_plans::plan::Change| match change.reason {
-        Reason::EnsembleStep { from, to } => Some((from, to)),
-        _ => None,
+    let step = |change: &zkprov_plans::plan::Change| {
+        if let Reason::EnsembleStep { from, to } = change.reason { Some((from, to)) } else { None }
     };
     plan.changes().filter_map(|(_, change)| step(change)).collect()
 }
@@ -264,6 +265,34 @@ fn destroy_goes_backwards_and_keeps_the_data_disk() {
     assert!(plan.kept.iter().any(|change| change.id.kind == ResourceKind::Disk));
     let all = planned(&spec, &desired, &observed, Mode::Destroy { delete_data: true });
     assert!(all.changes().any(|(_, change)| change.id.kind == ResourceKind::Disk));
+}
+
+#[test]
+fn a_stopped_file_server_is_started() {
+    let (spec, desired) = tutorial(&[]);
+    let mut observed = everything(&desired, 3);
+    for (id, reading) in &mut observed.resources {
+        if let (ResourceKind::Instance, Reading::Known(live)) = (id.kind, reading) {
+            live.document["status"] = "TERMINATED".into();
+        }
+    }
+    let plan = planned(&spec, &desired, &observed, Mode::Apply);
+    let calls: Vec<&Call> = plan.changes().flat_map(|(_, change)| &change.calls).collect();
+    assert_eq!(calls, [&Call::StartInstance]);
+}
+
+#[test]
+fn drift_is_shown_without_steps_to_take() {
+    let (spec, desired) = tutorial(&[]);
+    let mut observed = everything(&desired, 3);
+    for (id, reading) in &mut observed.resources {
+        if let (ResourceKind::Kube(KubeKind::Deployment), Reading::Known(live)) = (id.kind, reading) {
+            live.document["spec"]["replicas"] = 5.into();
+        }
+    }
+    let plan = planned(&spec, &desired, &observed, Mode::RefreshOnly);
+    assert!(shown(&spec, &plan).contains("spec.replicas: 5 -> 3"), "{}", shown(&spec, &plan));
+    assert!(plan.steps.iter().all(|step| step.after.is_empty() && matches!(step.kind, StepKind::Change(_))));
 }
 
 #[test]

@@ -16,7 +16,6 @@ use zkprov_plans::document::Desired;
 use zkprov_plans::event::{Event, Outcome};
 use zkprov_plans::observed::Reading;
 use zkprov_plans::plan::Mode;
-use zkprov_plans::report;
 use zkprov_plans::saved::{Approval, approve};
 use zkprov_plans::spec::ValidSpec;
 
@@ -195,9 +194,4 @@ async fn summary(
         let line = json!({ "type": "ensemble", "name": one.spec.name, "state": state });
         context.ui.result_line(&line.to_string())
     }
-}
-
-/// The plan's counts, for commands that end without printing it.
-pub(super) fn words(one: &Planned) -> String {
-    report::summary(&one.plan)
 }

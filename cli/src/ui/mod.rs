@@ -33,11 +33,6 @@ impl Ui {
         Style { color: self.color_out, width: self.width, verbose }
     }
 
-    /// Whether stdout is coloured.
-    pub(crate) const fn color(&self) -> bool {
-        self.color_out
-    }
-
     /// Writes a result to stdout. A closed pipe ends the process quietly, as a filter should.
     pub(crate) fn result(&self, text: &str) -> Result<(), CommandError> {
         let mut out = io::stdout().lock();
@@ -68,11 +63,6 @@ impl Ui {
     /// Something on stderr whatever `--quiet` says.
     pub(crate) fn complain(&self, text: &str) {
         err_line(text.trim_end_matches('\n'));
-    }
-
-    /// Whether progress is wanted.
-    pub(crate) const fn quiet(&self) -> bool {
-        self.quiet
     }
 
     /// Prints an error with its hints; returns the exit code.

@@ -66,8 +66,12 @@ impl Progress {
             return;
         }
         state.last = Some(Instant::now());
-        let waiting: Vec<String> =
-            state.running.values().map(|one| format!("{}: {}", one.subject, one.message)).collect();
+        let waiting: Vec<String> = state
+            .running
+            .values()
+            .take(SHOWN)
+            .map(|one| format!("{}: {}", one.subject, one.message))
+            .collect();
         let line = format!("... {} of {} steps done; {}", state.done, state.steps, waiting.join("; "));
         drop(state);
         self.line(&line);

@@ -292,6 +292,7 @@ fn call(how: How, document: &Document, live: &Live) -> Option<Call> {
         How::SetTags => Call::SetTags,
         How::SetMetadata => Call::SetMetadata,
         How::SetMachineType => Call::SetMachineType,
+        How::StartInstance => Call::StartInstance,
         How::SetDeletionProtection => {
             Call::SetDeletionProtection { on: wanted("deletionProtection").as_bool().unwrap_or_default() }
         }

@@ -32,6 +32,28 @@ pub(super) fn steps(input: &PlanInput<'_>, draft: &mut Draft) {
     }
 }
 
+/// What differs in the shared configuration; shown alone, so without steps.
+pub(super) fn drift(input: &PlanInput<'_>, draft: &mut Draft) {
+    let documents = input.desired.documents.iter().filter(|one| one.id.kind == ResourceKind::Ensemble);
+    for document in documents {
+        let Some(Reading::Known(live)) = input.observed.resources.get(&document.id) else { continue };
+        let fields = diff::diff(&document.id, &document.body, live).fields;
+        if fields.is_empty() {
+            continue;
+        }
+        let voters = input.spec.exhibitor.replicas;
+        let to = EnsembleTarget {
+            voters,
+            fixed_size: voters,
+            keep: Vec::new(),
+            remove: Vec::new(),
+            rolling: true,
+        };
+        let precondition = Precondition::Unchanged(diff::fingerprint(&document.id, &document.body, live));
+        draft.changes.push(Change { diff: fields, precondition, ..step(document, to, Disruption::None) });
+    }
+}
+
 /// How often Exhibitor looks at its ZooKeeper while the ensemble forms: a new period counts from the moment it is read,
 /// so at the image's own 30 s a formation takes twice as long. A live setting: bringing it back restarts nothing.
 const FORMING_CHECK_MS: &str = "1000";

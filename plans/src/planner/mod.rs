@@ -12,7 +12,7 @@ pub use changes::readiness_of;
 
 use crate::document::Desired;
 use crate::observed::{Observed, Reading};
-use crate::plan::{Change, Finding, Mode, Plan, StepKind};
+use crate::plan::{Action, Change, Finding, Mode, Plan, Step, StepKind};
 use crate::resource::{ResourceId, ResourceKind};
 use crate::rules;
 use crate::spec::{Cluster, ValidSpec};
@@ -69,6 +69,7 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
         }
         Mode::RefreshOnly => {
             changes::desired(input, &mut draft);
+            ensemble::drift(input, &mut draft);
             draft.keep_only_drift();
         }
         Mode::Destroy { delete_data } => destroy::steps(input, delete_data, &mut draft),
@@ -76,7 +77,14 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
     if let Reading::Unavailable(gap) = &input.observed.ensemble {
         draft.gaps.insert(gap.clone());
     }
-    let steps = order::arrange(input, draft.changes, draft.ensemble);
+    let steps = match input.mode {
+        // Drift is shown, not carried out: no order, no gates.
+        Mode::RefreshOnly => {
+            let kinds = draft.changes.into_iter().map(StepKind::Change);
+            kinds.map(|kind| Step { kind, after: Vec::new(), seconds: 0 }).collect()
+        }
+        Mode::Apply | Mode::Destroy { .. } => order::arrange(input, draft.changes, draft.ensemble),
+    };
     draft.findings.sort();
     Ok(Plan {
         ensemble: input.spec.name.clone(),
@@ -125,9 +133,8 @@ impl Draft {
 
     /// Drift is what differs on resources that exist; nothing is to be done about it here.
     fn keep_only_drift(&mut self) {
-        let (drifted, rest): (Vec<Change>, Vec<Change>) = std::mem::take(&mut self.changes)
-            .into_iter()
-            .partition(|change| !matches!(change.reason, crate::plan::Reason::NotFound));
+        let (drifted, rest): (Vec<Change>, Vec<Change>) =
+            std::mem::take(&mut self.changes).into_iter().partition(|change| change.action != Action::Create);
         self.changes = drifted.into_iter().filter(|change| !change.diff.is_empty()).collect();
         for missing in rest {
             self.find(

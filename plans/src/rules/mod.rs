@@ -31,6 +31,8 @@ pub(crate) enum How {
     SetMetadata,
     /// `stop`, `setMachineType`, `start`.
     SetMachineType,
+    /// `instances.start`: somebody stopped it.
+    StartInstance,
     /// `setDeletionProtection`.
     SetDeletionProtection,
     /// `addAccessConfig`, `deleteAccessConfig`.
