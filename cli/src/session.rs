@@ -37,7 +37,7 @@ impl Session {
                 pace.retry = Duration::from_millis(50);
                 (Some(running), endpoints, CredentialSource::Anonymous)
             }
-            None => (None, endpoints(context), CredentialSource::Default),
+            None => (None, endpoints(context), credentials(context)),
         };
         if let Some(timeout) = context.global.timeout {
             (pace.step, pace.formation) = (timeout, timeout);
@@ -75,6 +75,16 @@ pub(crate) fn sandbox_options(context: &Context) -> Result<Option<Options>, Comm
         clock: Clock::Paced { rate: RATE },
         ..Options::default()
     }))
+}
+
+/// Who we are to Google's own cloud, or to an emulator for which gcloud, too, is told to send no credentials.
+fn credentials(context: &Context) -> CredentialSource {
+    let disabled = context.env("CLOUDSDK_AUTH_DISABLE_CREDENTIALS");
+    if disabled.is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "true" | "1" | "yes" | "on")) {
+        CredentialSource::Anonymous
+    } else {
+        CredentialSource::Default
+    }
 }
 
 /// Endpoint overrides, by the variables that gcloud reads.
