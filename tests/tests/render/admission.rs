@@ -24,16 +24,14 @@ fn verdict(replicas: Option<i64>) -> Result<(), String> {
         panic!("the variable is not an integer")
     };
     let variables = BTreeMap::from([("spec", BTreeMap::from([("replicas", count)]))]);
-    match evaluate(expression("/spec/validations/0/expression"), "variables", &variables) {
-        Cel::Bool(true) => Ok(()),
-        Cel::Bool(false) => {
-            match evaluate(expression("/spec/validations/0/messageExpression"), "variables", &variables) {
-                Cel::String(message) => Err(message.to_string()),
-                other => panic!("the message is {other:?}"),
-            }
-        }
-        other => panic!("the verdict is {other:?}"),
+    let verdict = evaluate(expression("/spec/validations/0/expression"), "variables", &variables);
+    if matches!(verdict, Cel::Bool(true)) {
+        return Ok(());
     }
+    assert!(matches!(verdict, Cel::Bool(false)), "the verdict is {verdict:?}");
+    let message = evaluate(expression("/spec/validations/0/messageExpression"), "variables", &variables);
+    let Cel::String(message) = message else { panic!("the message is {message:?}") };
+    Err(message.to_string())
 }
 
 #[test]
