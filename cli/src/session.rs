@@ -80,7 +80,9 @@ pub(crate) fn sandbox_options(context: &Context) -> Result<Option<Options>, Comm
 /// Who we are to Google's own cloud, or to an emulator for which gcloud, too, is told to send no credentials.
 fn credentials(context: &Context) -> CredentialSource {
     let disabled = context.env("CLOUDSDK_AUTH_DISABLE_CREDENTIALS");
-    if disabled.is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "true" | "1" | "yes" | "on")) {
+    if disabled
+        .is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "true" | "1" | "yes" | "on"))
+    {
         CredentialSource::Anonymous
     } else {
         CredentialSource::Default
