@@ -55,13 +55,18 @@ impl Context {
     /// A name for this run that no other run has: host, process and time.
     pub(crate) fn run_id(&self) -> String {
         let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos());
-        format!("{}-{}-{nanos}", self.host(), std::process::id())
+        format!("{}-{}-{nanos}", self.host(), self.process())
+    }
+
+    /// The number of this process.
+    pub(crate) fn process(&self) -> u32 {
+        std::process::id()
     }
 
     /// Who holds a lock, for people: `user@host, process 4711`.
     pub(crate) fn holder(&self) -> String {
         let user = env("USER").or_else(|| env("LOGNAME")).unwrap_or_else(|| "unknown".to_owned());
-        format!("{user}@{}, process {}", self.host(), std::process::id())
+        format!("{user}@{}, process {}", self.host(), self.process())
     }
 
     fn host(&self) -> String {

@@ -30,6 +30,26 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
+    /// Every code with what it means, for the reference.
+    pub(crate) const MEANINGS: [(Self, &'static str); 10] = [
+        (Self::Done, "done, or nothing to change"),
+        (
+            Self::Failed,
+            "a failure: an invalid file, something that could not be read, a request that was refused",
+        ),
+        (Self::Changes, "`plan --detailed-exitcode`: changes are pending"),
+        (
+            Self::Refused,
+            "refused by a safety gate, nothing was changed; `status --check`: the ensemble does not serve",
+        ),
+        (Self::Locked, "another run holds the ensemble's lock"),
+        (Self::Partial, "partly applied; run the same command again to resume"),
+        (Self::Stale, "the saved plan is stale, nothing was changed; make a new one"),
+        (Self::Usage, "wrong usage"),
+        (Self::Interrupted, "interrupted by Ctrl-C; consistent, run the same command again to resume"),
+        (Self::Terminated, "terminated; consistent, run the same command again to resume"),
+    ];
+
     /// The process's exit status.
     pub(crate) const fn status(self) -> u8 {
         match self {

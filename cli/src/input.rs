@@ -119,11 +119,11 @@ pub(crate) fn templates(context: &Context) -> Result<BTreeMap<String, String>, C
 }
 
 /// Writes a file whole or not at all: a temporary file beside it takes its name.
-pub(crate) fn write_atomically(path: &Path, text: &str) -> Result<(), CommandError> {
+pub(crate) fn write_atomically(context: &Context, path: &Path, text: &str) -> Result<(), CommandError> {
     let doing = format!("writing {}", path.display());
     let failed = |error: std::io::Error| CommandError::failed(&doing, &error);
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("out");
-    let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(format!(".{name}.{}.tmp", context.process()));
     std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, path)).map_err(|error| {
         // What is left of the attempt is of no use to anybody.
         let _ = std::fs::remove_file(&temporary);

@@ -12,13 +12,24 @@ mod session;
 mod signals;
 mod ui;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use std::process::ExitCode;
 
 /// Unoptimised builds of the API clients keep large frames.
 const STACK: usize = 8 << 20;
 
-/// Runs the program with the process's arguments and environment; returns the exit code of product's table.
+/// The command line as clap sees it, for the reference and for completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    args::Args::command()
+}
+
+/// Every exit status with what it means, for the reference.
+pub fn exit_codes() -> impl Iterator<Item = (u8, &'static str)> {
+    error::Exit::MEANINGS.into_iter().map(|(exit, meaning)| (exit.status(), meaning))
+}
+
+/// Runs the program with the process's arguments and environment; returns the exit code, one of [`exit_codes`].
 #[must_use]
 pub fn run() -> ExitCode {
     let args = match args::Args::try_parse() {

@@ -44,7 +44,7 @@ async fn write(
         std::fs::create_dir_all(parent)
             .map_err(|error| CommandError::failed(&format!("creating {}", parent.display()), &error))?;
     }
-    input::write_atomically(path, &merged)?;
+    input::write_atomically(context, path, &merged)?;
     context.ui.result_line(&format!("kubeconfig {} has the context {}", path.display(), kube.name))?;
     if session.is_sandbox() {
         context.ui.note(

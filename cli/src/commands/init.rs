@@ -26,7 +26,7 @@ pub(super) fn run(context: &Context, args: &Init) -> Result<Exit, CommandError> 
         input::report(context, &loaded.diagnostics);
         return Err(CommandError::new(Exit::Failed, "nothing was written"));
     }
-    input::write_atomically(&args.path, &text)?;
+    input::write_atomically(context, &args.path, &text)?;
     context.ui.note(&format!(
         "wrote {}; try `zkprov apply -f {} --sandbox` next: it needs no account",
         args.path.display(),

@@ -81,7 +81,7 @@ fn save(context: &Context, path: &std::path::Path, planned: &[Planned]) -> Resul
     let saved = SavedPlan::seal(env!("CARGO_PKG_VERSION"), ensembles);
     let text = serde_json::to_string_pretty(&saved)
         .map_err(|error| CommandError::failed("writing the plan", &error))?;
-    input::write_atomically(path, &(text + "\n"))?;
+    input::write_atomically(context, path, &(text + "\n"))?;
     context.ui.note(&format!("wrote the plan; `zkprov apply {}` applies exactly this", path.display()));
     Ok(())
 }

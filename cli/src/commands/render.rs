@@ -24,7 +24,7 @@ pub(super) fn run(context: &Context, args: &Render) -> Result<Exit, CommandError
                     RenderFormat::Json => "json",
                 };
                 let name = format!("{}.{ending}", document.id.to_string().replace(['/', ':'], "_"));
-                input::write_atomically(&directory.join(name), &one(args.format, document)?)?;
+                input::write_atomically(context, &directory.join(name), &one(args.format, document)?)?;
             }
         }
         None => match args.format {

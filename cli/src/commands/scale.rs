@@ -95,7 +95,7 @@ fn write(context: &Context, ensemble: &str, replicas: u32) -> Result<(), Command
     let text = std::fs::read_to_string(path).map_err(|error| CommandError::failed(&doing, &error))?;
     let edited = spec::set_replicas(&text, ensemble, replicas)
         .map_err(|error| CommandError::failed(&doing, &error))?;
-    input::write_atomically(path, &edited)?;
+    input::write_atomically(context, path, &edited)?;
     context.ui.note(&format!("{} says {replicas} replicas now", path.display()));
     Ok(())
 }
