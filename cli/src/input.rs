@@ -11,15 +11,21 @@ use zkprov_plans::spec::{self, ValidSpec};
 /// What `-f` names when nothing is given.
 const DEFAULT_FILE: &str = "zkprov.yaml";
 
+/// What `-f` names, or the default file.
+pub(crate) fn named(context: &Context) -> Vec<PathBuf> {
+    if context.global.files.is_empty() {
+        vec![PathBuf::from(DEFAULT_FILE)]
+    } else {
+        context.global.files.clone()
+    }
+}
+
 /// The texts that `-f` names, in order; directories give their `*.yaml` and `*.yml`, sorted.
 pub(crate) fn sources(context: &Context) -> Result<Vec<spec::Source>, CommandError> {
-    let mut files = context.global.files.clone();
-    if files.is_empty() {
-        if !Path::new(DEFAULT_FILE).exists() {
-            return Err(CommandError::new(Exit::Failed, format!("there is no {DEFAULT_FILE} here"))
-                .hint("name a file with -f FILE, or write a starter file with `zkprov init`"));
-        }
-        files.push(PathBuf::from(DEFAULT_FILE));
+    let files = named(context);
+    if context.global.files.is_empty() && !Path::new(DEFAULT_FILE).exists() {
+        return Err(CommandError::new(Exit::Failed, format!("there is no {DEFAULT_FILE} here"))
+            .hint("name a file with -f FILE, or write a starter file with `zkprov init`"));
     }
     let mut sources = Vec::new();
     for file in &files {

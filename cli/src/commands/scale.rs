@@ -87,7 +87,8 @@ async fn scale(
 
 /// The file follows, its comments and layout kept.
 fn write(context: &Context, ensemble: &str, replicas: u32) -> Result<(), CommandError> {
-    let [path] = context.global.files.as_slice() else {
+    let files = input::named(context);
+    let [path] = files.as_slice() else {
         return Err(CommandError::new(Exit::Failed, "--write needs exactly one file")
             .hint("the ensemble has its new size; edit `spec.exhibitor.replicas` by hand"));
     };

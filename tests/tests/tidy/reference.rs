@@ -150,10 +150,10 @@ fn kind(schema: &Value) -> String {
     if !several.is_empty() {
         return several.join(", ");
     }
-    let mut word = match &schema["type"] {
-        Value::Array(types) => types.iter().map(plain).collect::<Vec<_>>().join(" or "),
-        one => plain(one),
-    };
+    let types = &schema["type"];
+    let mut word = types
+        .as_array()
+        .map_or_else(|| plain(types), |types| types.iter().map(plain).collect::<Vec<_>>().join(" or "));
     if !schema["items"].is_null() {
         word = format!("list of {}", kind(&schema["items"]));
     }
