@@ -1,7 +1,6 @@
 //! Server defaults never show as drift: what was sent to Google Cloud in recorded traffic, held against what came back.
 
 #[path = "../../sandbox/tests/replay/capture.rs"]
-#[expect(clippy::expect_used, clippy::unwrap_used, reason = "shared with the replay of the same recordings")]
 mod capture;
 
 use capture::Exchange;
