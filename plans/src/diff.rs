@@ -4,7 +4,7 @@ use crate::document::FIELD_MANAGER;
 use crate::managed_fields;
 use crate::observed::Live;
 use crate::plan::{FieldChange, Fingerprint};
-use crate::resource::{ResourceId, ResourceKind};
+use crate::resource::{Family, ResourceId, ResourceKind};
 use crate::rules::{self, How};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -22,37 +22,23 @@ pub struct Difference {
 /// Compares a live resource with its desired body.
 #[must_use]
 pub fn diff(id: &ResourceId, body: &Value, live: &Live) -> Difference {
-    match id.kind {
-        ResourceKind::Kube(_) => kubernetes(body, live),
-        ResourceKind::Ensemble => ensemble(body, &live.document),
-        ResourceKind::Address
-        | ResourceKind::Disk
-        | ResourceKind::SnapshotSchedule
-        | ResourceKind::Firewall
-        | ResourceKind::Instance
-        | ResourceKind::FilestoreInstance
-        | ResourceKind::Cluster
-        | ResourceKind::NodePool => google(id.kind, body, &live.document),
+    match id.kind.family() {
+        Family::Kubernetes => kubernetes(body, live),
+        Family::Ensemble => ensemble(body, &live.document),
+        Family::Google => google(id.kind, body, &live.document),
     }
 }
 
 /// Digest of what a change rests on: the resource's identity, and its fields as far as the file declares them.
 #[must_use]
 pub fn fingerprint(id: &ResourceId, body: &Value, live: &Live) -> Fingerprint {
-    match id.kind {
-        ResourceKind::Kube(_) => {
+    match id.kind.family() {
+        Family::Kubernetes => {
             let uid = live.document.pointer("/metadata/uid").cloned().unwrap_or_default();
             digest(&json!([uid, kubernetes(body, live).fields]))
         }
-        ResourceKind::Ensemble => digest(&live.document),
-        ResourceKind::Address
-        | ResourceKind::Disk
-        | ResourceKind::SnapshotSchedule
-        | ResourceKind::Firewall
-        | ResourceKind::Instance
-        | ResourceKind::FilestoreInstance
-        | ResourceKind::Cluster
-        | ResourceKind::NodePool => rules::fingerprint(id.kind, body, &live.document),
+        Family::Ensemble => digest(&live.document),
+        Family::Google => rules::fingerprint(id.kind, body, &live.document),
     }
 }
 

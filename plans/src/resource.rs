@@ -152,7 +152,35 @@ pub struct ResourceId {
     pub name: String,
 }
 
+/// How a kind's changes are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// By the field rules of one of Google's APIs.
+    Google,
+    /// By the Kubernetes API's own dry-run.
+    Kubernetes,
+    /// By Exhibitor's shared configuration.
+    Ensemble,
+}
+
 impl ResourceKind {
+    /// How changes of this kind are found.
+    #[must_use]
+    pub const fn family(self) -> Family {
+        match self {
+            Self::Address
+            | Self::Disk
+            | Self::SnapshotSchedule
+            | Self::Firewall
+            | Self::Instance
+            | Self::FilestoreInstance
+            | Self::Cluster
+            | Self::NodePool => Family::Google,
+            Self::Kube(_) => Family::Kubernetes,
+            Self::Ensemble => Family::Ensemble,
+        }
+    }
+
     /// The word that stands for the kind in an id, e.g. `gke` or `deployment`.
     #[must_use]
     pub const fn word(self) -> &'static str {

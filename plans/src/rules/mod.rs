@@ -12,7 +12,7 @@ pub use compare::Compare;
 pub(crate) use compare::{items, text};
 
 use crate::plan::Fingerprint;
-use crate::resource::ResourceKind;
+use crate::resource::{Family, ResourceKind};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -86,23 +86,13 @@ pub(crate) fn rules(kind: ResourceKind) -> &'static [Rule] {
 /// Declared leaves of a document that no rule covers, as dotted paths.
 #[must_use]
 pub fn uncovered(kind: ResourceKind, body: &Value) -> Vec<String> {
-    match kind {
-        ResourceKind::Kube(_) | ResourceKind::Ensemble => Vec::new(),
-        ResourceKind::Address
-        | ResourceKind::Disk
-        | ResourceKind::SnapshotSchedule
-        | ResourceKind::Firewall
-        | ResourceKind::Instance
-        | ResourceKind::FilestoreInstance
-        | ResourceKind::Cluster
-        | ResourceKind::NodePool => {
-            let mut paths = Vec::new();
-            leaves(body, String::new(), &mut paths);
-            paths.retain(|path| !rules(kind).iter().any(|rule| covers(rule.path, path)));
-            paths.dedup();
-            paths
-        }
+    let mut paths = Vec::new();
+    if kind.family() == Family::Google {
+        leaves(body, String::new(), &mut paths);
+        paths.retain(|path| !rules(kind).iter().any(|rule| covers(rule.path, path)));
+        paths.dedup();
     }
+    paths
 }
 
 fn covers(rule: &str, path: &str) -> bool {
