@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use zkprov_plans::document::Desired;
 use zkprov_plans::members;
-use zkprov_plans::observed::{EnsembleState, Gap, Observed, Reading};
+use zkprov_plans::observed::{EnsembleState, Gap, Live, Observed, Reading};
 use zkprov_plans::resource::{ResourceId, ResourceKind, Scope};
 use zkprov_plans::spec::{Cluster, ValidSpec};
 
@@ -86,9 +86,7 @@ impl Cloud {
         let google: [&dyn Provider; 3] = [&*self.compute, &*self.gke, &*self.filestore];
         let reads = join_all(google.map(|provider| provider.observe(requests)));
         let (google, doors) = join(reads, doors).await;
-        let inside =
-            join_all(requests.iter().zip(doors).map(|(request, door)| look_inside(request, door))).await;
-        let mut all: Vec<Observed> = inside;
+        let mut all = look_inside(requests, doors).await;
         for observations in google {
             for (observed, observation) in all.iter_mut().zip(observations) {
                 add(observed, observation);
@@ -230,34 +228,56 @@ fn add(observed: &mut Observed, observation: Observation) {
     observed.operations.extend(observation.operations);
 }
 
-/// Reads what lives in the cluster.
-async fn look_inside(request: &ReadRequest<'_>, door: Door) -> Observed {
-    let mut observed =
-        Observed { resources: BTreeMap::new(), ensemble: Reading::Absent, operations: Vec::new() };
-    let inside = request
-        .desired
-        .documents
-        .iter()
-        .map(|document| &document.id)
-        .filter(|id| matches!(id.kind, ResourceKind::Kube(_) | ResourceKind::Ensemble));
-    match door {
-        Door::NoCluster => observed.resources.extend(inside.map(|id| (id.clone(), Reading::Absent))),
-        Door::Closed(gap) => {
-            observed.resources.extend(inside.map(|id| (id.clone(), Reading::Unavailable(gap.clone()))));
-            observed.ensemble = Reading::Unavailable(gap);
-        }
-        Door::Open(inside) => {
-            let one = std::slice::from_ref(request);
-            let (objects, state) =
-                join(inside.kubernetes.observe(one), inside.ensemble.observe_ensemble(request)).await;
-            for observation in objects {
-                add(&mut observed, observation);
+/// Reads what lives in the clusters. Ensembles of one cluster are read together, so that its lists are read once.
+async fn look_inside<'a>(requests: &[ReadRequest<'a>], doors: Vec<Door>) -> Vec<Observed> {
+    let mut all = Vec::with_capacity(requests.len());
+    let mut clusters: Vec<(Arc<InCluster>, Vec<(usize, ReadRequest<'a>)>)> = Vec::new();
+    for (index, (request, door)) in requests.iter().zip(doors).enumerate() {
+        all.push(match door {
+            Door::NoCluster => not_inside(request, &Reading::Absent, Reading::Absent),
+            Door::Closed(gap) => {
+                not_inside(request, &Reading::Unavailable(gap.clone()), Reading::Unavailable(gap))
             }
-            observed.resources.insert(inside.ensemble.id(request), members::live(&state));
+            Door::Open(inside) => {
+                match clusters.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &inside)) {
+                    Some((_, members)) => members.push((index, *request)),
+                    None => clusters.push((inside, vec![(index, *request)])),
+                }
+                nothing()
+            }
+        });
+    }
+    let looks = clusters.iter().map(|(inside, members)| async move {
+        let (places, requests): (Vec<usize>, Vec<ReadRequest<'_>>) = members.iter().copied().unzip();
+        let states = join_all(requests.iter().map(|request| inside.ensemble.observe_ensemble(request)));
+        let (objects, states) = join(inside.kubernetes.observe(&requests), states).await;
+        let ids = requests.iter().map(|request| inside.ensemble.id(request));
+        places.into_iter().zip(ids).zip(objects.into_iter().zip(states)).collect::<Vec<_>>()
+    });
+    for ((place, id), (objects, state)) in join_all(looks).await.into_iter().flatten() {
+        if let Some(observed) = all.get_mut(place) {
+            add(observed, objects);
+            observed.resources.insert(id, members::live(&state));
             observed.ensemble = state;
         }
     }
-    observed
+    all
+}
+
+fn nothing() -> Observed {
+    Observed { resources: BTreeMap::new(), ensemble: Reading::Absent, operations: Vec::new() }
+}
+
+/// The same reading of everything that would be in a cluster that cannot be entered.
+fn not_inside(
+    request: &ReadRequest<'_>,
+    reading: &Reading<Live>,
+    ensemble: Reading<EnsembleState>,
+) -> Observed {
+    let ids = request.desired.documents.iter().map(|document| &document.id);
+    let ids = ids.filter(|id| matches!(id.kind, ResourceKind::Kube(_) | ResourceKind::Ensemble));
+    let resources = ids.map(|id| (id.clone(), reading.clone())).collect();
+    Observed { resources, ensemble, operations: Vec::new() }
 }
 
 /// The providers of one ensemble's resources, and its lock.

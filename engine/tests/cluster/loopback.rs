@@ -4,7 +4,8 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
@@ -71,7 +72,7 @@ impl Server {
                 let (script, kept, tls) = (Arc::clone(&script), Arc::clone(&kept), tls.clone());
                 let service =
                     service_fn(move |request| answer(Arc::clone(&script), Arc::clone(&kept), request));
-                let http = hyper::server::conn::http1::Builder::new();
+                let http = auto::Builder::new(TokioExecutor::new());
                 tokio::spawn(async move {
                     // How a connection ends is the client's affair.
                     match tls {

@@ -1,4 +1,4 @@
-//! HTTP/1.1 in front of the core: decoding, bodies, streams, and connections that break when they are told to.
+//! HTTP/1.1 and HTTP/2 in front of the core: decoding, bodies, streams, and connections that break when they are told to.
 
 use super::admin;
 use super::core::{Admission, Core};
@@ -9,7 +9,8 @@ use crate::kubernetes::WatchCursor;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
 use serde_json::json;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -69,12 +70,12 @@ pub(crate) async fn serve_connection<S>(
     stream: S,
     running: watch::Receiver<bool>,
 ) where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let stopping = running.clone();
     let handler = service_fn(|request| answer(Arc::clone(&core), service.clone(), request, stopping.clone()));
-    let connection =
-        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), handler);
+    let server = auto::Builder::new(TokioExecutor::new());
+    let connection = server.serve_connection(TokioIo::new(stream), handler);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -4,12 +4,25 @@
 use crate::error::{ProviderError, ProviderErrorKind};
 use crate::providers::kubernetes::api::{ApiServer, chain};
 use futures::future::BoxFuture;
+use http::uri::Scheme;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use kube::client::{ClientBuilder, ConfigExt};
 use kube::config::KubeConfigOptions;
 use kube::{Client, Config};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Longest wait for a connection.
+const CONNECT: Duration = Duration::from_secs(15);
+/// How often an API server that owes an answer is asked for a sign of life, and how long it may take to give one: a
+/// connection that is dead must not be used for the next request.
+const PING: Duration = Duration::from_secs(10);
 
 /// Gives a bearer token for each request; renews it when it runs out.
 pub type TokenSource = Arc<dyn Fn() -> BoxFuture<'static, Result<String, ProviderError>> + Send + Sync>;
@@ -58,16 +71,38 @@ fn unusable(message: impl Into<String>) -> ProviderError {
 pub(crate) async fn connect(access: &KubeAccess) -> Result<ApiServer, ProviderError> {
     // A process has one TLS provider; another part of it may have chosen already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let (mut config, token) = match access {
+    match access {
         KubeAccess::Cluster { endpoint, ca_pem, token } => {
-            (cluster_config(endpoint, ca_pem)?, Some(Arc::clone(token)))
+            let client = cluster_client(&cluster_config(endpoint, ca_pem)?)?;
+            Ok(ApiServer::new(client, Some(Arc::clone(token))))
         }
-        KubeAccess::Context(name) => (context_config(name).await?, None),
-    };
-    // Repeating is the executor's decision: it knows which calls may be repeated.
-    config.default_retry = false;
-    let client = Client::try_from(config).map_err(|error| unusable(chain(&error)))?;
-    Ok(ApiServer::new(client, token))
+        KubeAccess::Context(name) => {
+            let mut config = context_config(name).await?;
+            // Repeating is the executor's decision: it knows which calls may be repeated.
+            config.default_retry = false;
+            let client = Client::try_from(config).map_err(|error| unusable(chain(&error)))?;
+            Ok(ApiServer::new(client, None))
+        }
+    }
+}
+
+/// A client that repeats nothing, and carries all requests over one connection: an API server speaks HTTP/2, and no
+/// proxy in between could ask for less, since only the cluster's own authority is believed.
+fn cluster_client(config: &Config) -> Result<Client, ProviderError> {
+    let mut tls = config.rustls_client_config().map_err(|error| unusable(chain(&error)))?;
+    tls.alpn_protocols = vec![b"h2".to_vec()];
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT));
+    let client = legacy::Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .http2_only(config.cluster_url.scheme() == Some(&Scheme::HTTPS))
+        .http2_keep_alive_interval(PING)
+        .http2_keep_alive_timeout(PING)
+        .build(HttpsConnector::from((tcp, tls)));
+    let builder = ClientBuilder::new(client, config.default_namespace.clone());
+    Ok(builder.with_layer(&config.base_uri_layer()).build())
 }
 
 fn cluster_config(endpoint: &str, ca_pem: &str) -> Result<Config, ProviderError> {
