@@ -143,7 +143,8 @@ pub fn reading(state: EnsembleState) -> Reading<EnsembleState> {
 }
 
 /// The ensemble as a live resource: `{"voters", "fixedSize", "settings"}`. An ensemble without members is not formed yet:
-/// absent.
+/// absent. So is one of whose members none has a pod: the shared configuration outlives a destroy with the data disk, the
+/// members' data does not.
 #[must_use]
 pub fn live(reading: &Reading<EnsembleState>) -> Reading<Live> {
     let state = match reading {
@@ -151,7 +152,8 @@ pub fn live(reading: &Reading<EnsembleState>) -> Reading<Live> {
         Reading::Absent => return Reading::Absent,
         Reading::Unavailable(gap) => return Reading::Unavailable(gap.clone()),
     };
-    let Some(config) = state.config.as_ref().filter(|_| !state.servers.is_empty()) else {
+    let forgotten = crate::quorum::lost(state).len() == state.servers.len();
+    let Some(config) = state.config.as_ref().filter(|_| !forgotten) else {
         return Reading::Absent;
     };
     let document = json!({

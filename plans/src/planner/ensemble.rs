@@ -22,7 +22,9 @@ pub(super) fn steps(input: &PlanInput<'_>, draft: &mut Draft) {
         Some(Reading::Unavailable(gap)) => {
             draft.gaps.insert(gap.clone());
         }
-        Some(Reading::Absent) | None => draft.ensemble.extend(formation(input, document)),
+        Some(Reading::Absent) => draft.ensemble.extend(formation(input, document)),
+        // Not read: nothing is proposed.
+        None => {}
         Some(Reading::Known(live)) => match &input.observed.ensemble {
             Reading::Known(state) => changes(input, document, live, state, draft),
             Reading::Absent => draft.ensemble.extend(formation(input, document)),

@@ -77,6 +77,7 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
     if let Reading::Unavailable(gap) = &input.observed.ensemble {
         draft.gaps.insert(gap.clone());
     }
+    draft.gaps.extend(unread(input));
     let steps = match input.mode {
         // Drift is shown, not carried out: no order, no gates.
         Mode::RefreshOnly => {
@@ -96,6 +97,17 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
         findings: draft.findings,
         desired: input.desired.clone(),
     })
+}
+
+/// What could not be read of things that nobody declares: an orphan may hide there.
+fn unread(input: &PlanInput<'_>) -> Vec<crate::observed::Gap> {
+    let undeclared = input.observed.resources.iter().filter(|(id, _)| input.desired.get(id).is_none());
+    undeclared
+        .filter_map(|(_, reading)| match reading {
+            Reading::Unavailable(gap) => Some(gap.clone()),
+            Reading::Known(_) | Reading::Absent => None,
+        })
+        .collect()
 }
 
 /// What the flat steps of the planner add to.

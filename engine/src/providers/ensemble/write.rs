@@ -200,7 +200,10 @@ impl Refusal {
 /// ones beyond `keep` joined since the plan was made, by an earlier try of this step or by Exhibitor itself.
 fn members(state: &EnsembleState, target: &EnsembleTarget) -> Result<Vec<Server>, Refusal> {
     let hosts = state.servers.iter().map(|server| server.hostname.clone());
-    let staying: Vec<String> = hosts.filter(|host| !target.remove.contains(host)).collect();
+    // A formation keeps nobody: what the shared directory remembers of members without pods is of an ensemble before it.
+    let forgotten = if target.keep.is_empty() { quorum::lost(state) } else { Vec::new() };
+    let leaves = |host: &String| target.remove.contains(host) || forgotten.contains(host);
+    let staying: Vec<String> = hosts.filter(|host| !leaves(host)).collect();
     if let Some(missing) = target.keep.iter().find(|host| !staying.contains(host)) {
         return Err(Refusal::Moved(format!("{missing} was to stay and is no member any more")));
     }
