@@ -70,11 +70,18 @@ pub(crate) fn sandbox_options(context: &Context) -> Result<Option<Options>, Comm
         Some(directory) => directory.clone(),
         None => context.default_sandbox()?,
     };
-    Ok(Some(Options {
-        state: State::Dir(directory),
-        clock: Clock::Paced { rate: RATE },
-        ..Options::default()
-    }))
+    let clock = Clock::Paced { rate: rate(context)? };
+    Ok(Some(Options { state: State::Dir(directory), clock, ..Options::default() }))
+}
+
+/// `ZKPROV_SANDBOX_RATE` paces the embedded cloud for tests and demonstrations.
+fn rate(context: &Context) -> Result<f64, CommandError> {
+    const NAME: &str = "ZKPROV_SANDBOX_RATE";
+    let Some(text) = context.env(NAME) else { return Ok(RATE) };
+    text.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate > 0.0).ok_or_else(|| {
+        CommandError::new(Exit::Usage, format!("{NAME} is `{text}`, not a positive number"))
+            .hint(format!("unset {NAME}: {RATE} virtual seconds then pass in one"))
+    })
 }
 
 /// Who we are to Google's own cloud, or to an emulator for which gcloud, too, is told to send no credentials.

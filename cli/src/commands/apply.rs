@@ -36,7 +36,7 @@ async fn fresh(
     run::settle(session, &specs, &desired, sink).await?;
     let planned = pipeline::plan_rendered(session, specs, desired, Mode::Apply, &args.consent).await?;
     if sink.is_text() {
-        super::plan::show(context, PlanFormat::Text, &planned)?;
+        context.ui.result(&super::plan::text_of(context, PlanFormat::Text, &planned))?;
     }
     run::refuse(&planned, sink.is_text())?;
     if planned.iter().all(|one| one.plan.steps.is_empty()) {

@@ -36,7 +36,7 @@ async fn destroy(
     let mode = Mode::Destroy { delete_data: args.delete_data };
     let planned = pipeline::plan_rendered(session, specs, desired, mode, &Consent::default()).await?;
     if sink.is_text() {
-        super::plan::show(context, PlanFormat::Text, &planned)?;
+        context.ui.result(&super::plan::text_of(context, PlanFormat::Text, &planned))?;
     }
     run::refuse(&planned, sink.is_text())?;
     if planned.iter().all(|one| one.plan.steps.is_empty()) {

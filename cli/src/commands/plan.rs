@@ -24,7 +24,7 @@ pub(super) async fn run(context: &Context, args: &Plan) -> Result<Exit, CommandE
     let planned = pipeline::plan_all(context, &session, specs, mode, &args.consent).await;
     session.close().await;
     let planned = planned?;
-    show(context, args.format, &planned)?;
+    context.ui.result(&text_of(context, args.format, &planned))?;
     if let Some(path) = &args.out {
         save(context, path, &planned)?;
     }
@@ -44,10 +44,10 @@ fn exit(args: &Plan, planned: &[Planned]) -> Exit {
     }
 }
 
-/// Prints plans in a form.
-pub(super) fn show(context: &Context, format: PlanFormat, planned: &[Planned]) -> Result<(), CommandError> {
+/// Plans in a form.
+pub(super) fn text_of(context: &Context, format: PlanFormat, planned: &[Planned]) -> String {
     let style = context.ui.style(context.global.verbose > 0);
-    let text = match format {
+    match format {
         PlanFormat::Text => {
             planned.iter().map(|one| report::text(&one.report(), style)).collect::<Vec<_>>().join("\n")
         }
@@ -67,8 +67,7 @@ pub(super) fn show(context: &Context, format: PlanFormat, planned: &[Planned]) -
                 json!({ "format_version": FORMAT_VERSION, "resource_changes": all, "ensembles": plans });
             format!("{value:#}\n")
         }
-    };
-    context.ui.result(&text)
+    }
 }
 
 fn save(context: &Context, path: &std::path::Path, planned: &[Planned]) -> Result<(), CommandError> {

@@ -75,7 +75,7 @@ async fn scale(
 ) -> Result<Exit, CommandError> {
     let planned = pipeline::plan_all(context, session, specs, Mode::Apply, &Consent::default()).await?;
     if sink.is_text() {
-        super::plan::show(context, PlanFormat::Text, &planned)?;
+        context.ui.result(&super::plan::text_of(context, PlanFormat::Text, &planned))?;
     }
     run::refuse(&planned, sink.is_text())?;
     if planned.iter().all(|one| one.plan.steps.is_empty()) {

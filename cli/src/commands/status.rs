@@ -40,10 +40,10 @@ async fn show(
             Format::Json => json_text(&views),
         };
         if text != last {
-            if args.watch && !last.is_empty() && args.format == Format::Text {
-                context.ui.result("\n")?;
+            let apart = if last.is_empty() || args.format == Format::Json { "" } else { "\n" };
+            if !context.ui.write(&format!("{apart}{text}"))? {
+                return Ok(exit(args, &views));
             }
-            context.ui.result(&text)?;
             last = text;
         }
         if !args.watch {

@@ -33,12 +33,18 @@ impl Ui {
         Style { color: self.color_out, width: self.width, verbose }
     }
 
-    /// Writes a result to stdout. A closed pipe ends the process quietly, as a filter should.
+    /// Writes a result to stdout. A reader that went away is no reason to stop: what was begun is finished, and the exit
+    /// code tells how.
     pub(crate) fn result(&self, text: &str) -> Result<(), CommandError> {
+        self.write(text).map(|_| ())
+    }
+
+    /// Writes a part of a result without an end; returns whether anybody still reads.
+    pub(crate) fn write(&self, text: &str) -> Result<bool, CommandError> {
         let mut out = io::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(CommandError::silent(Exit::Done)),
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
             Err(error) => Err(CommandError::failed("writing to standard output", &error)),
         }
     }

@@ -77,7 +77,7 @@ pub async fn run(approved: &ApprovedPlan, run: &Run<'_>) -> ApplyReport {
     run.sink.emit(Event::RunStarted { ensemble: plan.ensemble.clone(), steps: plan.steps.len() });
     let mut schedule = Schedule::new(&plan.steps);
     let mut running = FuturesUnordered::new();
-    let (mut failures, mut done, mut interrupted) = (Vec::new(), 0, false);
+    let (mut failures, mut done, mut changed, mut interrupted) = (Vec::new(), 0, false, false);
     let mut stop = run.stop.clone();
     loop {
         let free = run.parallelism.max(1).saturating_sub(running.len());
@@ -95,6 +95,7 @@ pub async fn run(approved: &ApprovedPlan, run: &Run<'_>) -> ApplyReport {
                 Ok(()) => {
                     schedule.finish(index);
                     done += 1;
+                    changed |= plan.steps.get(index).is_some_and(|step| matches!(step.kind, StepKind::Change(_)));
                 }
                 Err(error) => {
                     schedule.fail(index);
@@ -111,7 +112,7 @@ pub async fn run(approved: &ApprovedPlan, run: &Run<'_>) -> ApplyReport {
     for (step, because) in schedule.skip_rest() {
         run.sink.emit(Event::StepSkipped { step, because });
     }
-    let outcome = outcome(&failures, interrupted && !schedule.all_done(), done);
+    let outcome = outcome(&failures, interrupted && !schedule.all_done(), changed);
     run.sink.emit(Event::RunFinished { outcome, elapsed_ms: millis(started) });
     ApplyReport { outcome, failures, done }
 }
@@ -123,12 +124,13 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     }
 }
 
-fn outcome(failures: &[(StepIndex, ProviderError)], interrupted: bool, done: usize) -> Outcome {
+/// `changed`: some change is done; a passed gate has changed nothing.
+fn outcome(failures: &[(StepIndex, ProviderError)], interrupted: bool, changed: bool) -> Outcome {
     let kind = |wanted: ProviderErrorKind| failures.iter().any(|(_, error)| error.kind == wanted);
     if failures.is_empty() {
         return if interrupted { Outcome::Interrupted } else { Outcome::Done };
     }
-    if done > 0 {
+    if changed {
         return Outcome::Partial;
     }
     if kind(ProviderErrorKind::Locked) {

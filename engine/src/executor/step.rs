@@ -112,6 +112,7 @@ impl Context<'_> {
             Reading::Known(live) => live,
         };
         let holds = match &change.precondition {
+            Precondition::Absent if forms_by_itself(change, live) => return Ok(Start::Go(reading)),
             Precondition::Absent => return found_instead(change, live),
             Precondition::Unchanged(approved) => {
                 diff::fingerprint(&change.id, &change.body, live) == *approved
@@ -268,6 +269,16 @@ impl Context<'_> {
                 .map(|deployment| look(&deployment.id, ReadyWhen::Gone)),
         }
     }
+}
+
+/// Whether an ensemble that was to be formed has begun without us: the image's automatic management enters the first pods
+/// by itself when the others take a minute longer. They become members of the ensemble that was approved.
+fn forms_by_itself(change: &Change, live: &Live) -> bool {
+    let voters = |body: &Value| body.get("voters").and_then(Value::as_u64).unwrap_or(0);
+    change.id.kind == ResourceKind::Ensemble
+        && live.ownership == Ownership::Ours
+        && voters(&live.document) <= voters(&change.body)
+        && !diff::diff(&change.id, &change.body, live).fields.is_empty()
 }
 
 /// Something was to be created and is there: ours and equal, a run before this one made it.

@@ -126,7 +126,11 @@ pub fn summary(plan: &Plan) -> String {
     .filter(|(action, _)| count(*action) > 0)
     .map(|(action, words)| format!("{} {words}", count(action)))
     .collect();
-    if parts.is_empty() { "no changes".to_owned() } else { parts.join(", ") }
+    match (parts.is_empty(), plan.gaps.is_empty()) {
+        (true, true) => "no changes".to_owned(),
+        (true, false) => "no change known".to_owned(),
+        (false, _) => parts.join(", "),
+    }
 }
 
 /// What the run is for, as a heading says it.

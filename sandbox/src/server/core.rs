@@ -4,6 +4,7 @@ use super::clusters::Listeners;
 use super::store::{Directory, Locked, StoreError, Stored, wall};
 use super::{Clock, Cut, LogEntry, Side};
 use crate::api::{Answer, Endpoints, Request, Service, Time};
+use crate::exhibitor::Shares;
 use crate::faults::{Effect, Faults, service_name};
 use crate::kubernetes::WatchCursor;
 use crate::world::World;
@@ -173,9 +174,9 @@ impl Core {
             }
             let arrived = arrived.unwrap_or(inner.world.now);
             let endpoints = inner.listeners.endpoints.clone();
-            let before = may_change(request).then(|| inner.world.clone());
+            let before = Before::of(request, &inner.world);
             let answer = inner.world.handle(request, arrived, &endpoints);
-            if before.is_some_and(|before| before != inner.world) {
+            if before.differs(&inner.world) {
                 *changed = true;
                 let now = inner.world.now;
                 inner.world.advance_to(now);
@@ -372,10 +373,30 @@ fn mutating(request: &Request) -> bool {
         && request.query("dryRun").is_none()
 }
 
-/// Whether the world may be another after this request: reads change nothing, unless they go through a pod's or a
-/// service's proxy to a program that takes orders by GET, as Exhibitor does.
-fn may_change(request: &Request) -> bool {
-    !matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS") || request.path.contains("/proxy")
+/// What a request may change, as it was before: reads change nothing, unless they go through a pod's or a service's proxy
+/// to Exhibitor, which takes orders by GET.
+enum Before {
+    Read,
+    Proxied(Box<Shares>),
+    Written(Box<World>),
+}
+
+impl Before {
+    fn of(request: &Request, world: &World) -> Self {
+        match request.method.as_str() {
+            "GET" | "HEAD" | "OPTIONS" if !request.path.contains("/proxy") => Self::Read,
+            "GET" | "HEAD" | "OPTIONS" => Self::Proxied(Box::new(world.exhibitor.clone())),
+            _ => Self::Written(Box::new(world.clone())),
+        }
+    }
+
+    fn differs(&self, world: &World) -> bool {
+        match self {
+            Self::Read => false,
+            Self::Proxied(before) => **before != world.exhibitor,
+            Self::Written(before) => **before != *world,
+        }
+    }
 }
 
 fn target_of(request: &Request) -> String {

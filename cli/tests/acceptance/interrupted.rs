@@ -1,0 +1,53 @@
+//! Runs that are stopped or killed, and taken up again.
+
+use super::bench;
+use serde_json::json;
+use zkprov_tests::{Bench, Output};
+
+#[test]
+fn a_run_stopped_and_killed_at_every_stage_ends_where_an_undisturbed_one_does() {
+    let undisturbed = bench();
+    let mut run = undisturbed.tutorial("apply --yes").start();
+    // Nobody reads what it says: that does not disturb it.
+    run.close_output();
+    run.wait().exits(0);
+
+    let bench = bench();
+    at(&bench, "gke/my-project/us-east1-d/cluster-1", "KILL").exits_by_signal();
+    let stopped = at(&bench, "configmap/cluster-1/default/exhibitor-ensemble", "INT").exits(130);
+    stopped.complains(&["run the same command again to resume"]);
+    let stopped = at(&bench, "deployment/cluster-1/default/exhibitor", "TERM").exits(143);
+    stopped.complains(&["run the same command again to resume"]);
+    at(&bench, "config/set", "KILL").exits_by_signal();
+
+    // The dead run's lock holds for a minute after its last heartbeat.
+    let locked = bench.tutorial("apply --yes").run().exits(4);
+    locked.complains(&["holds the lock of ensemble exhibitor", "expires"]);
+    let_a_minute_pass(&bench);
+    bench.tutorial("apply --yes").run().exits(0).says(&["3 of 3 voters serve"]);
+    bench.tutorial("plan --detailed-exitcode").run().exits(0).says(&["no changes"]);
+    assert_eq!(bench.inventory(), undisturbed.inventory());
+}
+
+/// Applies, and sends a signal at the first event that names `what`.
+fn at(bench: &Bench, what: &str, signal: &str) -> Output {
+    let mut run = bench.tutorial("apply --yes --format jsonl").start();
+    run.until(what);
+    run.signal(signal);
+    run.wait()
+}
+
+/// Dates the heartbeat of every lock back by more than a lock holds, as if nobody had run for so long.
+fn let_a_minute_pass(bench: &Bench) {
+    let path = bench.cloud().join("world.json");
+    let mut state: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let leases = state
+        .pointer_mut("/world/kubernetes/my-project~1us-east1-d~1cluster-1/store/objects/Lease")
+        .and_then(serde_json::Value::as_object_mut)
+        .unwrap();
+    assert_eq!(leases.len(), 1, "{leases:#?}");
+    for lease in leases.values_mut() {
+        lease["spec"]["renewTime"] = json!("2020-01-01T00:00:00.000000Z");
+    }
+    std::fs::write(&path, state.to_string()).unwrap();
+}

@@ -1,0 +1,12 @@
+//! The program as its users meet it: exit codes, what it says, and what it leaves behind.
+
+mod interrupted;
+mod life;
+mod lock;
+mod offline;
+
+use zkprov_tests::Bench;
+
+fn bench() -> Bench {
+    Bench::new(env!("CARGO_BIN_EXE_zkprov"))
+}

@@ -1,0 +1,221 @@
+//! Programs that are run with a bound on their time.
+
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread::{JoinHandle, sleep, spawn};
+use std::time::{Duration, Instant};
+
+/// No program of a test runs longer; one that does has hung.
+const LIMIT: Duration = Duration::from_secs(150);
+
+/// A program that is to be run.
+#[derive(Debug)]
+pub struct Program(Command);
+
+/// How a program ended and what it said.
+#[derive(Debug)]
+pub struct Output {
+    line: String,
+    /// Exit status; `None` when a signal ended it.
+    pub status: Option<i32>,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Program {
+    pub(crate) fn new(path: &Path) -> Self {
+        let mut command = Command::new(path);
+        command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(command)
+    }
+
+    pub(crate) fn within(mut self, folder: &Path) -> Self {
+        self.0.current_dir(folder);
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.0.args(args);
+        self
+    }
+
+    /// Sets a variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
+    /// Runs the program to its end.
+    ///
+    /// # Panics
+    /// When it can't be started, or hangs.
+    #[must_use]
+    pub fn run(self) -> Output {
+        self.start().wait()
+    }
+
+    /// Starts the program.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    #[must_use]
+    pub fn start(mut self) -> Background {
+        let line = format!("{:?}", self.0);
+        let mut child = self.0.spawn().unwrap_or_else(|error| panic!("{line}: {error}"));
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let mut stderr = child.stderr.take().unwrap();
+        let err = spawn(move || {
+            let mut text = Vec::new();
+            // What a killed program had to say no longer matters.
+            let _ = stderr.read_to_end(&mut text);
+            String::from_utf8_lossy(&text).into_owned()
+        });
+        Background { line, child, out: Some(out), read: String::new(), err: Some(err) }
+    }
+}
+
+/// A program that runs; it is killed when dropped.
+#[derive(Debug)]
+pub struct Background {
+    line: String,
+    child: Child,
+    out: Option<BufReader<ChildStdout>>,
+    read: String,
+    err: Option<JoinHandle<String>>,
+}
+
+impl Background {
+    /// Reads standard output up to the first line that contains `text`, and returns that line.
+    ///
+    /// # Panics
+    /// When the output ends without one.
+    pub fn until(&mut self, text: &str) -> String {
+        let out = self.out.as_mut().unwrap();
+        loop {
+            let mut line = String::new();
+            if out.read_line(&mut line).unwrap() == 0 {
+                let err = self.err.take().and_then(|err| err.join().ok()).unwrap_or_default();
+                panic!("{}: no line with `{text}`\n{}{err}", self.line, self.read);
+            }
+            self.read.push_str(&line);
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Closes our end of its standard output, as `head` does.
+    pub fn close_output(&mut self) {
+        self.out = None;
+    }
+
+    /// Sends a signal by `kill`'s name for it.
+    ///
+    /// # Panics
+    /// When there is no `kill`.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(status.unwrap().success(), "kill -{name}");
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When it hangs.
+    #[must_use]
+    pub fn wait(mut self) -> Output {
+        let reader = self.out.take().map(|mut out| {
+            spawn(move || {
+                let mut text = Vec::new();
+                let _ = out.read_to_end(&mut text);
+                String::from_utf8_lossy(&text).into_owned()
+            })
+        });
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(start.elapsed() < LIMIT, "{} hangs", self.line);
+            sleep(Duration::from_millis(20));
+        };
+        let rest = reader.map(|reader| reader.join().unwrap()).unwrap_or_default();
+        let out = std::mem::take(&mut self.read) + &rest;
+        let err = self.err.take().map(|err| err.join().unwrap()).unwrap_or_default();
+        Output { line: self.line.clone(), status: status.code(), out, err }
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Output {
+    /// Checks the exit status.
+    ///
+    /// # Panics
+    /// When it is another one.
+    pub fn exits(self, status: i32) -> Self {
+        assert_eq!(self.status, Some(status), "{self}");
+        self
+    }
+
+    /// Checks that a signal ended it.
+    ///
+    /// # Panics
+    /// When it ended by itself.
+    pub fn exits_by_signal(self) -> Self {
+        assert_eq!(self.status, None, "{self}");
+        self
+    }
+
+    /// Checks that standard output contains all of these.
+    ///
+    /// # Panics
+    /// When one is missing.
+    pub fn says(self, texts: &[&str]) -> Self {
+        for text in texts {
+            assert!(self.out.contains(text), "stdout lacks `{text}`\n{self}");
+        }
+        self
+    }
+
+    /// Checks that standard error contains all of these.
+    ///
+    /// # Panics
+    /// When one is missing.
+    pub fn complains(self, texts: &[&str]) -> Self {
+        for text in texts {
+            assert!(self.err.contains(text), "stderr lacks `{text}`\n{self}");
+        }
+        self
+    }
+
+    /// Standard output as JSON.
+    ///
+    /// # Panics
+    /// When it is none.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}\n{self}"))
+    }
+}
+
+impl std::fmt::Display for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { line, status, out, err } = self;
+        write!(f, "{line}\nexit status {status:?}\n--- stdout\n{out}\n--- stderr\n{err}")
+    }
+}
