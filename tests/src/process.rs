@@ -4,7 +4,8 @@ use serde_json::Value;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, Instant};
 
@@ -67,10 +68,29 @@ impl Program {
     /// # Panics
     /// When it can't be started.
     #[must_use]
-    pub fn start(mut self) -> Background {
+    pub fn start(self) -> Background {
+        self.spawn(true)
+    }
+
+    /// Starts the program with nobody at the other end of its standard output, as when `head` has had enough.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    #[must_use]
+    pub fn start_unread(self) -> Background {
+        self.spawn(false)
+    }
+
+    fn spawn(mut self, read: bool) -> Background {
         let line = format!("{:?}", self.0);
         let mut child = self.0.spawn().unwrap_or_else(|error| panic!("{line}: {error}"));
-        let out = BufReader::new(child.stdout.take().unwrap());
+        let stdout = child.stdout.take().filter(|_| read).map(BufReader::new);
+        let (tell, lines) = channel();
+        spawn(move || {
+            let send = |line: &[u8]| tell.send(String::from_utf8_lossy(line).into_owned() + "\n").is_ok();
+            // Ends when the program closes its output, or nobody listens any more.
+            stdout.into_iter().flat_map(|stdout| stdout.split(b'\n')).flatten().all(|line| send(&line));
+        });
         let mut stderr = child.stderr.take().unwrap();
         let err = spawn(move || {
             let mut text = Vec::new();
@@ -78,7 +98,7 @@ impl Program {
             let _ = stderr.read_to_end(&mut text);
             String::from_utf8_lossy(&text).into_owned()
         });
-        Background { line, child, out: Some(out), read: String::new(), err: Some(err) }
+        Background { line, child, lines, read: String::new(), err: Some(err) }
     }
 }
 
@@ -87,7 +107,7 @@ impl Program {
 pub struct Background {
     line: String,
     child: Child,
-    out: Option<BufReader<ChildStdout>>,
+    lines: Receiver<String>,
     read: String,
     err: Option<JoinHandle<String>>,
 }
@@ -96,25 +116,18 @@ impl Background {
     /// Reads standard output up to the first line that contains `text`, and returns that line.
     ///
     /// # Panics
-    /// When the output ends without one.
+    /// When the output ends without one, or none comes.
     pub fn until(&mut self, text: &str) -> String {
-        let out = self.out.as_mut().unwrap();
-        loop {
-            let mut line = String::new();
-            if out.read_line(&mut line).unwrap() == 0 {
-                let err = self.err.take().and_then(|err| err.join().ok()).unwrap_or_default();
-                panic!("{}: no line with `{text}`\n{}{err}", self.line, self.read);
-            }
+        let deadline = Instant::now() + LIMIT;
+        while let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             self.read.push_str(&line);
             if line.contains(text) {
                 return line;
             }
         }
-    }
-
-    /// Closes our end of its standard output, as `head` does.
-    pub fn close_output(&mut self) {
-        self.out = None;
+        self.stop();
+        let err = self.err.take().and_then(|err| err.join().ok()).unwrap_or_default();
+        panic!("{}: no line with `{text}`\n{}{err}", self.line, self.read);
     }
 
     /// Sends a signal by `kill`'s name for it.
@@ -132,33 +145,34 @@ impl Background {
     /// When it hangs.
     #[must_use]
     pub fn wait(mut self) -> Output {
-        let reader = self.out.take().map(|mut out| {
-            spawn(move || {
-                let mut text = Vec::new();
-                let _ = out.read_to_end(&mut text);
-                String::from_utf8_lossy(&text).into_owned()
-            })
-        });
         let start = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            assert!(start.elapsed() < LIMIT, "{} hangs", self.line);
+            self.read.extend(self.lines.try_iter());
+            if start.elapsed() > LIMIT {
+                self.stop();
+                panic!("{} hangs\n{}", self.line, self.read);
+            }
             sleep(Duration::from_millis(20));
         };
-        let rest = reader.map(|reader| reader.join().unwrap()).unwrap_or_default();
-        let out = std::mem::take(&mut self.read) + &rest;
+        self.read.extend(self.lines.iter());
+        let out = std::mem::take(&mut self.read);
         let err = self.err.take().map(|err| err.join().unwrap()).unwrap_or_default();
         Output { line: self.line.clone(), status: status.code(), out, err }
+    }
+
+    fn stop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
 impl Drop for Background {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.stop();
     }
 }
 
