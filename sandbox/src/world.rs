@@ -83,6 +83,12 @@ impl World {
         self.settle();
     }
 
+    /// The ensembles with their own clocks at the world's: what differs from it after a request is the request's doing.
+    pub fn ensembles_now(&mut self) -> &exhibitor::Shares {
+        self.exhibitor.advance(self.now, &mut self.ids);
+        &self.exhibitor
+    }
+
     /// What there is, in few words: for `zkprov sandbox show`.
     #[must_use]
     pub fn summary(&self) -> Value {

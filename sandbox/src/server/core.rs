@@ -174,7 +174,7 @@ impl Core {
             }
             let arrived = arrived.unwrap_or(inner.world.now);
             let endpoints = inner.listeners.endpoints.clone();
-            let before = Before::of(request, &inner.world);
+            let before = Before::of(request, &mut inner.world);
             let answer = inner.world.handle(request, arrived, &endpoints);
             if before.differs(&inner.world) {
                 *changed = true;
@@ -266,6 +266,21 @@ impl Core {
     /// A copy of the world as it is now.
     pub(crate) fn world(&self) -> Result<World, StoreError> {
         self.turn(|inner, _| inner.world.clone())
+    }
+
+    /// Puts another world in the place of the present one.
+    pub(crate) fn restore(&self, world: World) -> Result<(), StoreError> {
+        self.turn(|inner, changed| {
+            inner.world = world;
+            inner.sync_listeners();
+            *changed = true;
+        })
+    }
+
+    /// Sets where to cut, with changing requests counted anew, and serves again.
+    pub(crate) fn set_cut(&self, cut: Option<Cut>) {
+        let mut inner = self.lock();
+        (inner.cut, inner.dead, inner.mutations) = (cut, false, 0);
     }
 
     /// Lets `act` see or change the fault rules.
@@ -382,10 +397,10 @@ enum Before {
 }
 
 impl Before {
-    fn of(request: &Request, world: &World) -> Self {
+    fn of(request: &Request, world: &mut World) -> Self {
         match request.method.as_str() {
             "GET" | "HEAD" | "OPTIONS" if !request.path.contains("/proxy") => Self::Read,
-            "GET" | "HEAD" | "OPTIONS" => Self::Proxied(Box::new(world.exhibitor.clone())),
+            "GET" | "HEAD" | "OPTIONS" => Self::Proxied(Box::new(world.ensembles_now().clone())),
             _ => Self::Written(Box::new(world.clone())),
         }
     }

@@ -213,6 +213,20 @@ impl Running {
         self.core.log()
     }
 
+    /// Where to act out the next crash, with changing requests counted from now on. `None` serves again after one, as
+    /// to a client that is started anew.
+    pub fn set_cut(&self, cut: Option<Cut>) {
+        self.core.set_cut(cut);
+    }
+
+    /// Puts a copy of a world in the place of the present one; virtual time becomes the copy's.
+    ///
+    /// # Errors
+    /// When the state can't be read or stored.
+    pub fn restore(&self, world: World) -> Result<(), StoreError> {
+        self.core.restore(world)
+    }
+
     /// Where the clusters' Kubernetes APIs answer, and their CA.
     #[must_use]
     pub fn endpoints(&self) -> Endpoints {
