@@ -9,10 +9,10 @@ use std::collections::BTreeSet;
 use zkprov_engine::provider::ReadRequest;
 use zkprov_plans::check::check;
 use zkprov_plans::document::Desired;
-use zkprov_plans::plan::{Mode, Plan};
-use zkprov_plans::planner::{PlanInput, plan};
+use zkprov_plans::plan::{Action, Change, Mode, Plan};
+use zkprov_plans::planner::{CLUSTER_NOT_FOUND, PlanInput, plan};
 use zkprov_plans::report::Report;
-use zkprov_plans::resource::ResourceId;
+use zkprov_plans::resource::{ResourceId, ResourceKind};
 use zkprov_plans::spec::ValidSpec;
 
 /// One ensemble with its plan.
@@ -90,5 +90,23 @@ pub(crate) async fn plan_rendered(
         plan.findings.extend(check(&plan, &observed, consent.adopt));
         planned.push(Planned { spec, plan });
     }
+    expect_created_clusters(&mut planned);
     Ok(planned)
+}
+
+/// Ensembles are carried out one after the other: a cluster that one creates is there for those after it, which use it
+/// as `existing: true`.
+pub(crate) fn expect_created_clusters(planned: &mut [Planned]) {
+    let mut created = BTreeSet::new();
+    for one in planned {
+        one.plan.findings.retain(|finding| {
+            let expected = finding.subject.as_ref().is_some_and(|subject| created.contains(subject));
+            !(expected && finding.code == CLUSTER_NOT_FOUND)
+        });
+        let creates =
+            |change: &&Change| change.action == Action::Create && change.id.kind == ResourceKind::Cluster;
+        created.extend(
+            one.plan.changes().map(|(_, change)| change).filter(creates).map(|change| change.id.clone()),
+        );
+    }
 }

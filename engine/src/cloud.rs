@@ -13,14 +13,17 @@ use crate::providers::gke::{ClusterAccess, GkeProvider};
 use crate::providers::kubernetes::kubeconfig::{ContextUser, KubeContext, gke_context_name};
 use crate::providers::kubernetes::{KubeAccess, KubernetesProvider, TokenSource};
 use futures::future::{BoxFuture, join, join_all};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
-use zkprov_plans::document::Desired;
+use zkprov_plans::document::{Desired, Document};
 use zkprov_plans::members;
 use zkprov_plans::observed::{EnsembleState, Gap, Live, Observed, Reading};
-use zkprov_plans::resource::{ResourceId, ResourceKind, Scope};
+use zkprov_plans::plan::{Change, ReadyWhen};
+use zkprov_plans::readiness::Verdict;
+use zkprov_plans::resource::{KubeKind, ResourceId, ResourceKind, Scope};
 use zkprov_plans::spec::{Cluster, ValidSpec};
 
 /// Connections to all APIs. Clusters are reached when they are first needed.
@@ -126,6 +129,30 @@ impl Cloud {
         Ok(())
     }
 
+    /// Waits until the pods of Deployments that are there answer, and no roll goes through them: until then the members
+    /// cannot be read. Gives up, without an error, on pods that will never start and at the pace's deadline of a formation:
+    /// the reading that follows tells why.
+    ///
+    /// # Errors
+    /// When the API stopped answering, or a roll does not end.
+    pub async fn settle_members(
+        &self,
+        requests: &[ReadRequest<'_>],
+        progress: Progress<'_>,
+    ) -> Result<(), ProviderError> {
+        for request in requests {
+            let Some(inside) = self.enter(request.spec).await? else { continue };
+            let waited =
+                tokio::time::timeout(self.pace().formation, inside.pods_answer(request, progress)).await;
+            if let Ok(answered) = waited
+                && answered?
+            {
+                inside.ensemble.settle(&inside.ensemble.id(request), progress).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// The providers of one ensemble's resources, for the executor.
     #[must_use]
     pub fn providers<'a>(&'a self, spec: &'a ValidSpec, holder: Holder) -> EnsembleProviders<'a> {
@@ -220,6 +247,36 @@ impl Cloud {
             Box::pin(async move { credentials.access_token().await })
         });
         KubeAccess::Cluster { endpoint: access.endpoint, ca_pem: access.ca_pem, token }
+    }
+}
+
+impl InCluster {
+    /// Waits for the pods of the request's Deployment; whether they answer.
+    async fn pods_answer(
+        &self,
+        request: &ReadRequest<'_>,
+        progress: Progress<'_>,
+    ) -> Result<bool, ProviderError> {
+        let is_deployment = |one: &&Document| one.id.kind == ResourceKind::Kube(KubeKind::Deployment);
+        let Some(deployment) = request.desired.documents.iter().find(is_deployment) else { return Ok(false) };
+        let live = self.kubernetes.refresh(&deployment.id, &deployment.body).await?;
+        let Reading::Known(live) = live else { return Ok(false) };
+        let replicas = live.document.pointer("/spec/replicas").and_then(Value::as_u64);
+        let replicas = replicas.and_then(|replicas| u32::try_from(replicas).ok()).unwrap_or(1);
+        let looked_at = Change::look(&deployment.id, ReadyWhen::PodsAnswer { replicas });
+        let mut said = String::new();
+        loop {
+            match self.kubernetes.ready(&looked_at).await? {
+                Verdict::Ready => return Ok(true),
+                Verdict::Failed { .. } => return Ok(false),
+                Verdict::Progressing(message) if message != said => {
+                    progress(message.clone());
+                    said = message;
+                }
+                Verdict::Progressing(_) => {}
+            }
+            self.kubernetes.changed(&looked_at).await;
+        }
     }
 }
 

@@ -118,11 +118,11 @@ fn gaps(answers: &[&PodAnswers]) -> Vec<Gap> {
     gaps
 }
 
-/// What planning may rest on. Without pods there is no ensemble; with pods of which none told its configuration, nothing
-/// is known.
+/// What planning may rest on. Without pods there is no ensemble, nor while no pod has started its container: the data is
+/// in the pods. With running pods of which none told its configuration, nothing is known.
 #[must_use]
 pub fn reading(state: EnsembleState) -> Reading<EnsembleState> {
-    if state.pods.is_empty() {
+    if state.pods.iter().all(|pod| pod.phase == "Pending") {
         return Reading::Absent;
     }
     if state.config.is_some() {

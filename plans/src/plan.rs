@@ -358,6 +358,26 @@ pub struct Plan {
     pub desired: Desired,
 }
 
+impl Change {
+    /// A change that changes nothing and only waits.
+    #[must_use]
+    pub fn look(id: &ResourceId, ready_when: ReadyWhen) -> Self {
+        Self {
+            id: id.clone(),
+            action: Action::Keep,
+            reason: Reason::InSync,
+            diff: Vec::new(),
+            body: Value::Null,
+            calls: Vec::new(),
+            via: None,
+            precondition: Precondition::Absent,
+            ready_when,
+            disruption: Disruption::None,
+            notes: Vec::new(),
+        }
+    }
+}
+
 impl Plan {
     /// Whether there is nothing to do and nothing unknown.
     #[must_use]

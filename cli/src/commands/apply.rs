@@ -33,7 +33,7 @@ async fn fresh(
     sink: &Sink,
 ) -> Result<Exit, CommandError> {
     let desired = pipeline::render(context, &specs)?;
-    run::settle(session, &specs, &desired, sink).await?;
+    run::settle(session, &specs, &desired, Mode::Apply, sink).await?;
     let planned = pipeline::plan_rendered(session, specs, desired, Mode::Apply, &args.consent).await?;
     if sink.is_text() {
         context.ui.result(&super::plan::text_of(context, PlanFormat::Text, &planned))?;
@@ -95,6 +95,7 @@ async fn apply_saved(
             planned.push(one);
         }
     }
+    pipeline::expect_created_clusters(&mut planned);
     if !lines.is_empty() {
         let stale = CommandError::new(
             Exit::Stale,

@@ -32,8 +32,8 @@ async fn destroy(
     // The reverse of creation: an ensemble in another one's cluster goes first.
     specs.reverse();
     let desired = pipeline::render(context, &specs)?;
-    run::settle(session, &specs, &desired, sink).await?;
     let mode = Mode::Destroy { delete_data: args.delete_data };
+    run::settle(session, &specs, &desired, mode, sink).await?;
     let planned = pipeline::plan_rendered(session, specs, desired, mode, &Consent::default()).await?;
     if sink.is_text() {
         context.ui.result(&super::plan::text_of(context, PlanFormat::Text, &planned))?;

@@ -55,18 +55,27 @@ impl Sink {
     }
 }
 
-/// Waits for operations that a run before this one, from whichever machine, left under way.
+/// Waits for what a run before this one, from whichever machine, left under way: operations, and unless the ensemble is
+/// to go, its members.
 pub(super) async fn settle(
     session: &Session,
     specs: &[ValidSpec],
     desired: &[Desired],
+    mode: Mode,
     sink: &Sink,
 ) -> Result<(), CommandError> {
     let requests: Vec<ReadRequest<'_>> =
         specs.iter().zip(desired).map(|(spec, desired)| ReadRequest { spec, desired }).collect();
     let progress = |message: String| sink.events().emit(Event::StepProgress { step: 0, message });
+    let settled = async {
+        session.cloud.settle(&requests, &progress).await?;
+        match mode {
+            Mode::Apply => session.cloud.settle_members(&requests, &progress).await,
+            Mode::Destroy { .. } | Mode::RefreshOnly => Ok(()),
+        }
+    };
     tokio::select! {
-        result = session.cloud.settle(&requests, &progress) => Ok(result?),
+        result = settled => Ok(result?),
         never = sink.beat() => match never {},
     }
 }

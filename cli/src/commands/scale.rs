@@ -73,7 +73,9 @@ async fn scale(
     specs: Vec<spec::ValidSpec>,
     sink: &Sink,
 ) -> Result<Exit, CommandError> {
-    let planned = pipeline::plan_all(context, session, specs, Mode::Apply, &Consent::default()).await?;
+    let desired = pipeline::render(context, &specs)?;
+    run::settle(session, &specs, &desired, Mode::Apply, sink).await?;
+    let planned = pipeline::plan_rendered(session, specs, desired, Mode::Apply, &Consent::default()).await?;
     if sink.is_text() {
         context.ui.result(&super::plan::text_of(context, PlanFormat::Text, &planned))?;
     }

@@ -11,12 +11,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 use zkprov_plans::diff;
 use zkprov_plans::event::Event;
 use zkprov_plans::observed::{Live, Ownership, Reading};
-use zkprov_plans::plan::{
-    Action, Call, Change, Disruption, FieldChange, Gate, Plan, Precondition, ReadyWhen, Reason, StepIndex,
-};
+use zkprov_plans::plan::{Action, Call, Change, FieldChange, Gate, Plan, Precondition, ReadyWhen, StepIndex};
 use zkprov_plans::planner::readiness_of;
 use zkprov_plans::readiness::Verdict;
-use zkprov_plans::resource::{KubeKind, ResourceId, ResourceKind};
+use zkprov_plans::resource::{KubeKind, ResourceKind};
 
 pub(super) struct Context<'a> {
     pub(super) plan: &'a Plan,
@@ -258,15 +256,17 @@ impl Context<'_> {
         let of_kind = |kind| documents.iter().find(move |document| document.id.kind == kind);
         match gate {
             Gate::Quorum { voters, .. } => of_kind(ResourceKind::Ensemble)
-                .map(|one| look(&one.id, ReadyWhen::EnsembleServes { voters: *voters })),
+                .map(|one| Change::look(&one.id, ReadyWhen::EnsembleServes { voters: *voters })),
             Gate::PodsAnswer { deployment, replicas } => {
-                Some(look(deployment, ReadyWhen::PodsAnswer { replicas: *replicas }))
+                Some(Change::look(deployment, ReadyWhen::PodsAnswer { replicas: *replicas }))
             }
-            Gate::FileServerExports { server } => {
-                self.plan.desired.get(server).map(|one| look(server, readiness_of(one, self.plan.replicas)))
-            }
+            Gate::FileServerExports { server } => self
+                .plan
+                .desired
+                .get(server)
+                .map(|one| Change::look(server, readiness_of(one, self.plan.replicas))),
             Gate::NoMounts { .. } => of_kind(ResourceKind::Kube(KubeKind::Deployment))
-                .map(|deployment| look(&deployment.id, ReadyWhen::Gone)),
+                .map(|deployment| Change::look(&deployment.id, ReadyWhen::Gone)),
         }
     }
 }
@@ -323,23 +323,6 @@ fn lines(fields: &[FieldChange]) -> String {
 fn stale(change: &Change, what: &str) -> ProviderError {
     ProviderError::new(Kind::Stale, format!("changing {}", change.id), what)
         .hint("run `zkprov plan` to see what would be done now")
-}
-
-/// A change that only looks.
-fn look(id: &ResourceId, ready_when: ReadyWhen) -> Change {
-    Change {
-        id: id.clone(),
-        action: Action::Keep,
-        reason: Reason::InSync,
-        diff: Vec::new(),
-        body: Value::Null,
-        calls: Vec::new(),
-        via: None,
-        precondition: Precondition::Absent,
-        ready_when,
-        disruption: Disruption::None,
-        notes: Vec::new(),
-    }
 }
 
 /// Whether a call whose answer was lost, or that met a conflict, has had its effect.

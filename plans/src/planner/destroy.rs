@@ -20,6 +20,7 @@ pub(super) fn steps(input: &PlanInput<'_>, delete_data: bool, draft: &mut Draft)
     }
     for (id, reading) in &input.observed.resources {
         match reading {
+            Reading::Unavailable(_) if id.kind == ResourceKind::Ensemble => {}
             Reading::Unavailable(gap) => {
                 draft.gaps.insert(gap.clone());
             }

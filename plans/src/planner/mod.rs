@@ -18,6 +18,9 @@ use crate::rules;
 use crate::spec::{Cluster, ValidSpec};
 use std::collections::BTreeSet;
 
+/// Code of the finding that an `existing: true` cluster is not there.
+pub const CLUSTER_NOT_FOUND: &str = "cluster-not-found";
+
 /// Everything a plan depends on.
 #[derive(Debug, Clone, Copy)]
 pub struct PlanInput<'a> {
@@ -74,7 +77,9 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
         }
         Mode::Destroy { delete_data } => destroy::steps(input, delete_data, &mut draft),
     }
-    if let Reading::Unavailable(gap) = &input.observed.ensemble {
+    // The voters go with their pods, whatever they would say.
+    let destroyed = matches!(input.mode, Mode::Destroy { .. });
+    if let (Reading::Unavailable(gap), false) = (&input.observed.ensemble, destroyed) {
         draft.gaps.insert(gap.clone());
     }
     draft.gaps.extend(unread(input));
@@ -183,7 +188,7 @@ fn refuse_missing_cluster(input: &PlanInput<'_>, draft: &mut Draft) {
     let id = cluster_id(input.spec, name);
     if matches!(input.observed.resources.get(&id), Some(Reading::Absent)) {
         draft.refuse(
-            "cluster-not-found",
+            CLUSTER_NOT_FOUND,
             &id,
             format!(
                 "the cluster {name} does not exist in {}, and the file says `existing: true`",

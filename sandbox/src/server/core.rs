@@ -15,6 +15,8 @@ use tokio::sync::Notify;
 
 /// Longest step of virtual time for a request that waits on an instant clock, so that a long poll sees its deadline.
 const WAIT_STEP: Time = 30_000;
+/// Shortest such step: nobody who waits looks more often.
+const POLL: Time = 1_000;
 /// Most virtual time that is caught up at once on a paced clock after nothing was asked for a while.
 const CATCH_UP: Time = 15 * 60_000;
 /// Recent requests that are remembered.
@@ -352,7 +354,7 @@ impl Inner {
 
     fn step(&mut self, limit: Time) -> bool {
         let latest = self.world.now + limit;
-        let target = self.world.next_event().map_or(latest, |next| next.clamp(self.world.now + 1, latest));
+        let target = self.world.next_event().map_or(latest, |next| next.clamp(self.world.now + POLL, latest));
         let happened = self.move_to(target);
         self.sync_listeners();
         happened

@@ -27,8 +27,8 @@ const PACE: Pace = Pace {
     poll_max: Duration::from_millis(4),
     retry: Duration::from_millis(1),
     request: Duration::from_secs(10),
-    step: Duration::from_secs(20),
-    formation: Duration::from_secs(20),
+    step: Duration::from_secs(90),
+    formation: Duration::from_secs(90),
 };
 
 /// The text of an example's file.
@@ -185,7 +185,11 @@ impl Client {
     ) -> Result<(), String> {
         let desired = render(spec);
         let request = ReadRequest { spec, desired: &desired };
-        self.cloud.settle(&[request], &|_| ()).await.map_err(|error| format!("settling: {}", one_line(&error)))?;
+        let unsettled = |error: ProviderError| format!("settling: {}", one_line(&error));
+        self.cloud.settle(&[request], &|_| ()).await.map_err(unsettled)?;
+        if mode == Mode::Apply {
+            self.cloud.settle_members(&[request], &|_| ()).await.map_err(unsettled)?;
+        }
         let planned = self.plan(spec, mode).await;
         if planned.refused() || !planned.plan.gaps.is_empty() {
             return Err(format!("refused:\n{}", planned.words()));

@@ -5,6 +5,5 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
-mod debug;
 mod examples;
 mod harness;
