@@ -47,7 +47,7 @@ fn kubectl_is_refused_an_even_size_and_its_edits_are_seen() {
         refused.complains(&["odd-replicas", "replicas must be odd, not 4", "use 3 or 5"]);
     }
     let size = "get deployment exhibitor -o jsonpath={.spec.replicas}";
-    assert_eq!(cluster.run(size).exits(0).out, "3");
+    assert_eq!(cluster.run(size).exits(0).out.trim(), "3");
 
     let editor = "sed -i 's/maxUnavailable: 1/maxUnavailable: 2/'";
     cluster.program("edit poddisruptionbudget exhibitor").env("EDITOR", editor).run().exits(0);
