@@ -285,10 +285,13 @@ fn add(observed: &mut Observed, observation: Observation) {
     observed.operations.extend(observation.operations);
 }
 
+/// A cluster, and the requests that live in it with their places among all.
+type Guests<'a> = (Arc<InCluster>, Vec<(usize, ReadRequest<'a>)>);
+
 /// Reads what lives in the clusters. Ensembles of one cluster are read together, so that its lists are read once.
 async fn look_inside<'a>(requests: &[ReadRequest<'a>], doors: Vec<Door>) -> Vec<Observed> {
     let mut all = Vec::with_capacity(requests.len());
-    let mut clusters: Vec<(Arc<InCluster>, Vec<(usize, ReadRequest<'a>)>)> = Vec::new();
+    let mut clusters: Vec<Guests<'a>> = Vec::new();
     for (index, (request, door)) in requests.iter().zip(doors).enumerate() {
         all.push(match door {
             Door::NoCluster => not_inside(request, &Reading::Absent, Reading::Absent),

@@ -1,5 +1,7 @@
 //! The program as its users meet it: exit codes, what it says, and what it leaves behind.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
 mod interrupted;
 mod life;
 mod lock;

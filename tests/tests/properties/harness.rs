@@ -46,11 +46,6 @@ pub(crate) fn specs(text: &str, set: &[&str]) -> Vec<ValidSpec> {
     loaded.specs
 }
 
-/// The tutorial's ensemble, with overrides.
-pub(crate) fn tutorial(set: &[&str]) -> ValidSpec {
-    specs(&example("tutorial"), set).remove(0)
-}
-
 /// How a plan looks to a reader; for messages of failed tests.
 pub(crate) fn words(spec: &ValidSpec, plan: &Plan) -> String {
     let style = Style { color: false, width: 120, verbose: false };
