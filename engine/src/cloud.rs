@@ -141,7 +141,8 @@ impl Cloud {
         progress: Progress<'_>,
     ) -> Result<(), ProviderError> {
         for request in requests {
-            let Some(inside) = self.enter(request.spec).await? else { continue };
+            // A cluster that cannot be reached is a gap of the reading that follows.
+            let Ok(Some(inside)) = self.enter(request.spec).await else { continue };
             let waited =
                 tokio::time::timeout(self.pace().formation, inside.pods_answer(request, progress)).await;
             if let Ok(answered) = waited

@@ -23,7 +23,8 @@ fn render_prints_every_document_of_the_tutorial() {
 
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
-    let render = bench().bare("render -f").args([example("tutorial/zkprov.yaml")]);
+    let bench = bench();
+    let render = bench.bare("render -f").args([example("tutorial/zkprov.yaml")]);
     let output = render.start_unread().wait().exits(0);
     assert_eq!(output.err, "", "{output}");
 }

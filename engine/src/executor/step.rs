@@ -11,7 +11,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 use zkprov_plans::diff;
 use zkprov_plans::event::Event;
 use zkprov_plans::observed::{Live, Ownership, Reading};
-use zkprov_plans::plan::{Action, Call, Change, FieldChange, Gate, Plan, Precondition, ReadyWhen, StepIndex};
+use zkprov_plans::plan::{
+    Action, Call, Change, FieldChange, Gate, Plan, Precondition, ReadyWhen, Reason, StepIndex,
+};
 use zkprov_plans::planner::readiness_of;
 use zkprov_plans::readiness::Verdict;
 use zkprov_plans::resource::{KubeKind, ResourceKind};
@@ -28,6 +30,8 @@ enum Start {
     Go(Reading<Live>),
     /// A run before this one, or a call whose answer was lost, has done it already.
     AlreadyDone,
+    /// The ensemble is past this step: there is nothing to write, and nothing of it to wait for.
+    Outgrown,
 }
 
 impl Context<'_> {
@@ -37,10 +41,12 @@ impl Context<'_> {
             self.patiently(|| self.run.providers.lock(&change.id)).await?;
         }
         let provider = self.patiently(|| self.run.providers.of(&change.id)).await?;
-        if change.via.is_none()
-            && let Start::Go(live) = self.start(&provider, change).await?
-        {
-            self.calls(&provider, change, live).await?;
+        if change.via.is_none() {
+            match self.start(&provider, change).await? {
+                Start::Go(live) => self.calls(&provider, change, live).await?,
+                Start::AlreadyDone => {}
+                Start::Outgrown => return Ok(()),
+            }
         }
         self.wait(&provider, change).await
     }
@@ -109,6 +115,9 @@ impl Context<'_> {
             }
             Reading::Known(live) => live,
         };
+        if outgrown(change, live, self.plan.replicas) {
+            return Ok(Start::Outgrown);
+        }
         let holds = match &change.precondition {
             Precondition::Absent if forms_by_itself(change, live) => return Ok(Start::Go(reading)),
             Precondition::Absent => return found_instead(change, live),
@@ -190,7 +199,7 @@ impl Context<'_> {
                     if error.kind == Kind::Stale && number == 0 {
                         match self.start(provider, change).await? {
                             Start::Go(fresh) => live = fresh,
-                            Start::AlreadyDone => return Ok(()),
+                            Start::AlreadyDone | Start::Outgrown => return Ok(()),
                         }
                     }
                 }
@@ -236,7 +245,7 @@ impl Context<'_> {
 
     /// Waits for what a gate asks, on fresh readings.
     pub(super) async fn gate(&self, gate: &Gate) -> Result<(), ProviderError> {
-        let Some(looked) = self.looked_at(gate) else { return Ok(()) };
+        let Some(mut looked) = self.looked_at(gate) else { return Ok(()) };
         let provider = match self.patiently(|| self.run.providers.of(&looked.id)).await {
             Ok(provider) => provider,
             // The cluster is gone, and every mount with it.
@@ -245,10 +254,27 @@ impl Context<'_> {
             }
             Err(error) => return Err(error),
         };
+        let until = Instant::now() + self.run.pace.formation;
+        while let (Gate::Quorum { .. }, Ok(false)) = (gate, self.at_rest(&provider, &mut looked).await) {
+            if timeout_at(until, provider.changed(&looked)).await.is_err() {
+                break;
+            }
+        }
         self.wait(&provider, &looked).await.map_err(|error| {
             let shut = matches!(error.kind, Kind::Deadline | Kind::Failed);
             if shut { ProviderError { kind: Kind::Refused, ..error } } else { error }
         })
+    }
+
+    /// Whether every voter there is serves, whatever their number: Exhibitor itself may go on filling up the ensemble while a
+    /// gate waits. The gate then asks for that number; the step behind it compares it with the plan.
+    async fn at_rest(&self, provider: &Arc<dyn Provider>, gate: &mut Change) -> Result<bool, ProviderError> {
+        if let Reading::Known(live) = self.read(provider, gate).await?
+            && let Some(voters) = voters(&live.document)
+        {
+            gate.ready_when = ReadyWhen::EnsembleServes { voters };
+        }
+        Ok(self.patiently(|| provider.ready(gate)).await? == Verdict::Ready)
     }
 
     fn looked_at(&self, gate: &Gate) -> Option<Change> {
@@ -269,6 +295,17 @@ impl Context<'_> {
                 .map(|deployment| Change::look(&deployment.id, ReadyWhen::Gone)),
         }
     }
+}
+
+/// The number of voters in the ensemble's document.
+fn voters(document: &Value) -> Option<u32> {
+    document.get("voters").and_then(Value::as_u64).and_then(|voters| u32::try_from(voters).ok())
+}
+
+/// Whether Exhibitor has grown the ensemble past this step by itself, within the declared size.
+fn outgrown(change: &Change, live: &Live, declared: u32) -> bool {
+    let Reason::EnsembleStep { from, to } = change.reason else { return false };
+    from < to && voters(&live.document).is_some_and(|now| (to..=declared).contains(&now))
 }
 
 /// Whether an ensemble that was to be formed has begun without us: the image's automatic management enters the first pods
