@@ -24,7 +24,8 @@ fn a_run_stopped_and_killed_at_every_stage_ends_where_an_undisturbed_one_does() 
 #[test]
 fn a_killed_runs_lock_holds_for_a_minute_and_then_lets_go() {
     let bench = bench();
-    at(&bench, "configmap/cluster-1/default/exhibitor-ensemble", "KILL").exits_by_signal();
+    // The second wave of objects: the lock is held since the first.
+    at(&bench, "validatingadmissionpolicybinding/cluster-1", "KILL").exits_by_signal();
     let locked = bench.tutorial("apply --yes").run().exits(4);
     locked.complains(&["holds the lock of ensemble exhibitor", "expires"]);
     let_a_minute_pass(&bench);
