@@ -124,9 +124,7 @@ impl Context<'_> {
             Precondition::Unchanged(approved) => {
                 diff::fingerprint(&change.id, &change.body, live) == *approved
             }
-            Precondition::Voters(voters) => {
-                live.document.get("voters").and_then(Value::as_u64) == Some(u64::from(*voters))
-            }
+            Precondition::Voters(wanted) => voters(&live.document) == Some(*wanted),
         };
         if holds {
             return Ok(Start::Go(reading));
@@ -255,7 +253,9 @@ impl Context<'_> {
             Err(error) => return Err(error),
         };
         let until = Instant::now() + self.run.pace.formation;
-        while let (Gate::Quorum { .. }, Ok(false)) = (gate, self.at_rest(&provider, &mut looked).await) {
+        while matches!(gate, Gate::Quorum { .. })
+            && let Ok(false) = self.at_rest(&provider, &mut looked).await
+        {
             if timeout_at(until, provider.changed(&looked)).await.is_err() {
                 break;
             }
