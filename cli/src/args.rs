@@ -294,6 +294,12 @@ pub(crate) struct Serve {
     /// Ports of Compute Engine, GKE and Filestore [default: free ones]
     #[arg(long, num_args = 3, value_names = ["COMPUTE", "CONTAINER", "FILE"])]
     pub(crate) ports: Option<Vec<u16>>,
+    /// A Kubernetes API that clusters hand out as theirs, in place of the embedded one
+    #[arg(long, value_name = "HOST:PORT", requires = "cluster_ca")]
+    pub(crate) cluster_endpoint: Option<String>,
+    /// The CA of that API's certificate, PEM
+    #[arg(long, value_name = "FILE", requires = "cluster_endpoint")]
+    pub(crate) cluster_ca: Option<PathBuf>,
     /// A fault to inject, as JSON; repeatable
     #[arg(long, value_name = "RULE")]
     pub(crate) fault: Vec<String>,

@@ -116,12 +116,16 @@ pub(crate) fn templates(context: &Context) -> Result<BTreeMap<String, String>, C
         if path.extension().is_some_and(|ending| ending == "j2")
             && let Some(name) = path.file_name().and_then(|name| name.to_str())
         {
-            let text = std::fs::read_to_string(&path)
-                .map_err(|error| CommandError::failed(&format!("reading {}", path.display()), &error))?;
-            texts.insert(name.to_owned(), text);
+            texts.insert(name.to_owned(), text_of(&path)?);
         }
     }
     Ok(texts)
+}
+
+/// The text of a file.
+pub(crate) fn text_of(path: &Path) -> Result<String, CommandError> {
+    std::fs::read_to_string(path)
+        .map_err(|error| CommandError::failed(&format!("reading {}", path.display()), &error))
 }
 
 /// Writes a file whole or not at all: a temporary file beside it takes its name.

@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::error::{CommandError, Exit};
 use crate::session::sandbox_options;
 use std::path::PathBuf;
-use zkprov_sandbox::server::{self, State};
+use zkprov_sandbox::server::{self, OutsideCluster, State};
 
 pub(super) async fn run(context: &Context, command: Sandbox) -> Result<Exit, CommandError> {
     match command {
@@ -40,6 +40,10 @@ async fn serve(context: &Context, args: &Serve) -> Result<Exit, CommandError> {
     options.state = State::Dir(directory(context)?);
     if let Some([compute, container, file]) = args.ports.as_deref() {
         options.ports = [*compute, *container, *file];
+    }
+    if let (Some(address), Some(path)) = (&args.cluster_endpoint, &args.cluster_ca) {
+        let ca_pem = crate::input::text_of(path)?;
+        options.outside_cluster = Some(OutsideCluster { address: address.clone(), ca_pem });
     }
     for rule in &args.fault {
         let rule = serde_json::from_str(rule).map_err(|error| {

@@ -1,5 +1,6 @@
 //! A listener on loopback for the Kubernetes API of each running cluster.
 
+use super::OutsideCluster;
 use crate::api::{ClusterKey, Endpoints};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -22,16 +23,31 @@ pub(crate) struct Listeners {
     opened: mpsc::UnboundedSender<Opened>,
     /// What the preferred ports are derived from; `None`: any free port.
     place: Option<String>,
+    /// Handed out in place of listeners.
+    outside: Option<String>,
 }
 
 impl Listeners {
-    pub(crate) fn new(ca_pem: String, opened: mpsc::UnboundedSender<Opened>, place: Option<String>) -> Self {
+    pub(crate) fn new(
+        ca_pem: String,
+        opened: mpsc::UnboundedSender<Opened>,
+        place: Option<String>,
+        outside: Option<OutsideCluster>,
+    ) -> Self {
+        let (outside, ca_pem) = match outside {
+            Some(OutsideCluster { address, ca_pem }) => (Some(address), ca_pem),
+            None => (None, ca_pem),
+        };
         let endpoints = Endpoints { clusters: BTreeMap::new(), ca_pem };
-        Self { endpoints, open: BTreeMap::new(), opened, place }
+        Self { endpoints, open: BTreeMap::new(), opened, place, outside }
     }
 
     /// Opens and closes listeners so that exactly these clusters have one.
     pub(crate) fn sync(&mut self, keys: &[&ClusterKey]) {
+        if let Some(address) = &self.outside {
+            self.endpoints.clusters = keys.iter().map(|key| ((*key).clone(), address.clone())).collect();
+            return;
+        }
         self.open.retain(|key, _| keys.contains(&key));
         self.endpoints.clusters.retain(|key, _| keys.contains(&key));
         for key in keys {

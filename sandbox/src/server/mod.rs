@@ -74,6 +74,16 @@ pub struct Cut {
     pub side: Side,
 }
 
+/// A Kubernetes API outside the embedded cloud, which every cluster hands out as its own: Google's APIs are then acted out,
+/// Kubernetes is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutsideCluster {
+    /// `host:port`, reached by TLS.
+    pub address: String,
+    /// PEM of the CA that signed its certificate.
+    pub ca_pem: String,
+}
+
 /// How to serve.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -89,6 +99,8 @@ pub struct Options {
     pub faults: Vec<Rule>,
     /// Where to act out a crash.
     pub cut_at: Option<Cut>,
+    /// What clusters hand out in place of an embedded Kubernetes API.
+    pub outside_cluster: Option<OutsideCluster>,
 }
 
 /// Why the sandbox does not start.
@@ -165,7 +177,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     };
     let place = directory.as_ref().map(|directory| directory.path().display().to_string());
     let (opened, clusters) = mpsc::unbounded_channel();
-    let listeners = Listeners::new(tls.ca_pem.clone(), opened, place);
+    let listeners = Listeners::new(tls.ca_pem.clone(), opened, place, options.outside_cluster.clone());
     let core = Arc::new(Core::new(directory, listeners, &options)?);
     let (running, _) = watch::channel(true);
     let mut tasks = JoinSet::new();

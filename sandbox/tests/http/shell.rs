@@ -3,7 +3,7 @@
 use crate::support::send;
 use std::fs;
 use std::time::Duration;
-use zkprov_sandbox::server::{Clock, Cut, Options, Side, State, StoreError, start};
+use zkprov_sandbox::server::{Clock, Cut, Options, OutsideCluster, Side, State, StoreError, start};
 
 const INSTANCES: &str = "/compute/v1/projects/p/zones/us-east1-d/instances";
 
@@ -213,4 +213,21 @@ async fn a_clusters_api_is_served_by_tls_under_the_ca_that_the_cluster_shows() {
         .connect(name, stream)
         .await
         .expect("a certificate of the cluster's CA");
+}
+
+#[tokio::test]
+async fn a_kubernetes_from_outside_is_handed_out_with_its_own_ca() {
+    let outside = OutsideCluster { address: "192.0.2.1:6443".to_owned(), ca_pem: "its CA".to_owned() };
+    let sandbox = start(Options { outside_cluster: Some(outside), ..Options::default() }).await.unwrap();
+    let clusters = "/v1/projects/p/locations/us-east1-d/clusters";
+    let body = r#"{"cluster":{"name":"c","initialNodeCount":1}}"#;
+    assert_eq!(send(&sandbox.container, "POST", clusters, body).await.unwrap().status, 200);
+    sandbox.advance(Duration::from_secs(1200)).unwrap();
+    let cluster = send(&sandbox.container, "GET", &format!("{clusters}/c"), "").await.unwrap().json();
+    assert_eq!(cluster["endpoint"], "192.0.2.1:6443");
+    assert_eq!(cluster["masterAuth"]["clusterCaCertificate"], "aXRzIENB");
+    let delete = send(&sandbox.container, "DELETE", &format!("{clusters}/c"), "").await.unwrap();
+    assert_eq!(delete.status, 200);
+    sandbox.advance(Duration::from_secs(1200)).unwrap();
+    assert!(sandbox.endpoints().clusters.is_empty());
 }

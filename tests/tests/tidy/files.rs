@@ -19,6 +19,7 @@ const OURS: &[&str] = &[
     "examples",
     "docs",
     "benches",
+    "images",
     ".ci",
     ".github",
 ];

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Lays out in a directory what the image holds beside Debian's packages: both ways of building it call this.
+# usage: assemble.sh DIRECTORY
+set -euo pipefail
+[[ $# == 1 ]] || { echo "usage: assemble.sh DIRECTORY" >&2; exit 64; }
+mkdir -p "$1"
+root=$(cd "$1" && pwd)
+cd "$(dirname "$0")"
+cp -a files/. "$root/"
+fetch() {
+  # PROFILE DIRECTORY: the jars of a profile of pom.xml.
+  mvn -q -B -f pom.xml -P "$1" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$2" >&2
+}
+fetch exhibitor "$root/opt/exhibitor/lib"
+fetch zookeeper "$root/opt/zookeeper/lib"
+# Exhibitor looks for ZooKeeper's own jar at the top.
+mv "$root"/opt/zookeeper/lib/zookeeper-*.jar "$root/opt/zookeeper/"
+mkdir -p "$root"/opt/zookeeper/{local_configs,snapshots,transactions,backups} "$root/opt/exhibitor/run"
+chmod -R u=rwX,go=rX "$root/opt"
+# What is written at run time, by whatever user the container runs as.
+chmod 777 "$root"/opt/zookeeper/{conf,local_configs,snapshots,transactions,backups} "$root/opt/exhibitor/run"
+chmod 666 "$root"/opt/zookeeper/conf/*

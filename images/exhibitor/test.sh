@@ -1,0 +1,157 @@
+#!/usr/bin/env bash
+# Tries the image: unpacks it, starts it as a container would be, with a process and a network space of its own, and looks
+# at what it does. Needs root on Linux, Python and curl; no Docker.
+# usage: test.sh ARCHIVE   an OCI archive: of build.sh, or of `docker save`
+set -euo pipefail
+[[ $# == 1 && -r $1 ]] || { echo "usage: test.sh ARCHIVE" >&2; exit 64; }
+[[ $EUID == 0 ]] || { echo "root is needed to start a container by hand" >&2; exit 1; }
+archive=$1
+work=$(mktemp -d)
+container=
+passed=0
+
+cleanup() {
+  if [[ $container ]]; then kill -KILL "$container" 2>/dev/null || true; fi
+  rm -rf --one-file-system "$work"
+}
+trap cleanup EXIT
+
+ok() {
+  passed=$((passed + 1))
+  echo "ok $passed - $*"
+}
+
+fail() {
+  echo "not ok - $*" >&2
+  tail -n 40 "$work/log" >&2 || true
+  exit 1
+}
+
+unpack() {
+  python3 - "$archive" "$work" <<'PYTHON'
+import json, sys, tarfile
+
+archive, work = tarfile.open(sys.argv[1]), sys.argv[2]
+read = lambda path: json.load(archive.extractfile(path))
+blob = lambda digest: "blobs/" + digest.replace(":", "/")
+manifest = read(blob(read("index.json")["manifests"][0]["digest"]))
+for layer in manifest["layers"]:
+    with tarfile.open(fileobj=archive.extractfile(blob(layer["digest"]))) as files:
+        files.extractall(f"{work}/root", filter="fully_trusted") if sys.version_info >= (3, 12) else files.extractall(f"{work}/root")
+config = read(blob(manifest["config"]["digest"]))["config"]
+with open(f"{work}/entrypoint", "w") as file:
+    file.write("\n".join(config["Entrypoint"]))
+with open(f"{work}/environment", "w") as file:
+    file.write("\n".join(config["Env"]))
+PYTHON
+  mapfile -t entrypoint <"$work/entrypoint"
+  mapfile -t environment <"$work/environment"
+  mkdir -p "$work"/root/{proc,dev,tmp,sys}
+}
+
+# run LAUNCHER... -- NAME=VALUE...: starts the container in the background.
+run() {
+  local launcher=()
+  while [[ $1 != -- ]]; do
+    launcher+=("$1")
+    shift
+  done
+  shift
+  # shellcheck disable=SC2016
+  unshare --pid --mount --net --ipc --uts --fork --kill-child bash -c '
+    ip link set lo up 2>/dev/null
+    mount -t proc proc "$1/proc"
+    mount -t tmpfs -o mode=1777 tmp "$1/tmp"
+    mount --rbind /dev "$1/dev"
+    root=$1
+    shift
+    exec chroot "$root" "$@"' launch "$work/root" "${launcher[@]}" env -i "${environment[@]}" HOSTNAME=127.0.0.1 "$@" \
+    "${entrypoint[@]}" >"$work/log" 2>&1 &
+  unshare_pid=$!
+  # The container's first process is the child.
+  for _ in {1..100}; do
+    container=$(pgrep -P "$unshare_pid" || true)
+    [[ -z $container ]] || return 0
+    sleep 0.05
+  done
+  wait "$unshare_pid" || return $?
+}
+
+inside() { nsenter --target "$container" --pid --net --mount --root "$@"; }
+ask() { nsenter --target "$container" --net curl -s --max-time 20 "$@"; }
+mode() { inside bash -c 'exec 3<>/dev/tcp/127.0.0.1/2181 && printf srvr >&3 && sed -n "s/^Mode: //p" <&3' 2>/dev/null; }
+
+await() {
+  local what=$1
+  shift
+  for _ in {1..450}; do
+    if "$@" >/dev/null; then
+      ok "$what"
+      return
+    fi
+    kill -0 "$unshare_pid" 2>/dev/null || fail "$what: the container ended"
+    sleep 0.2
+  done
+  fail "$what: not within 90 s"
+}
+
+# Asks the container to end, and how it did within the grace period of a pod.
+stop() {
+  local began=$SECONDS status=0
+  kill -TERM "$container"
+  for _ in {1..300}; do
+    kill -0 "$unshare_pid" 2>/dev/null || break
+    sleep 0.1
+  done
+  kill -0 "$unshare_pid" 2>/dev/null && fail "still there 30 s after TERM"
+  wait "$unshare_pid" || status=$?
+  container=
+  [[ $status == 0 ]] || fail "ended with $status after TERM"
+  ok "TERM ends it in order, after $((SECONDS - began)) s"
+}
+
+unpack
+
+run -- S3_BUCKET=b || true
+wait "$unshare_pid" 2>/dev/null && fail "S3_BUCKET is not refused"
+grep -q 'S3_BUCKET is set, and this image has no S3 support' "$work/log" || fail "no word about S3_BUCKET"
+ok "S3 is refused with a reason"
+
+# A share and data as an image that ran as root leaves them.
+touch "$work/root/opt/zookeeper/local_configs/exhibitor-lock-_1_1"
+printf 127.0.0.1 >"$work/root/opt/zookeeper/local_configs/exhibitor-lock-_1_1"
+chmod 755 "$work/root/opt/zookeeper/local_configs"
+run -- ZK_ENSEMBLE_SIZE=1 ZK_PASSWORD=s3cret-word
+await "Exhibitor answers" ask -o /dev/null http://127.0.0.1:8181/exhibitor/v1/cluster/state
+standalone() { [[ $(mode) == standalone ]]; }
+await "ZooKeeper serves" standalone
+[[ $(inside ps -o uid= -C java | sort -u | tr -d ' ') == 1000 ]] || fail "a JVM runs as another user than 1000"
+[[ $(inside ps -o uid= -p 1 | tr -d ' ') == 1000 ]] || fail "the first process is not user 1000's"
+ok "nothing runs as root"
+[[ $(inside env "${environment[@]}" jps | grep -c QuorumPeerMain) == 1 ]] || fail "jps does not show ZooKeeper"
+ok "jps shows ZooKeeper"
+[[ ! -e $work/root/opt/zookeeper/local_configs/exhibitor-lock-_1_1 ]] || fail "its own old lock is still there"
+ok "its own old lock is gone from the share"
+status=http://127.0.0.1:8181/exhibitor/v1/cluster/status
+[[ $(ask -o /dev/null -w '%{http_code}' "$status") == 401 ]] || fail "without the password it answers"
+[[ $(ask -o /dev/null -w '%{http_code}' -u zk:s3cret-word "$status") == 200 ]] || fail "with the password it does not answer"
+ok "ZK_PASSWORD protects the API"
+if grep -q s3cret-word "$work/log" || inside ps -eo args | grep -q s3cret-word; then fail "the password can be read"; fi
+ok "the password is in no log and no command line"
+write() {
+  ask -u zk:s3cret-word -X PUT -H 'Content-Type: application/json' --data '6b657074' \
+    http://127.0.0.1:8181/exhibitor/v1/explorer/znode/kept | grep -q '"succeeded":true'
+}
+await "a znode is written" write
+[[ $(inside ps -eo stat= | grep -c '^Z') == 0 ]] || fail "there are zombies"
+ok "no process is left unreaped"
+grep -q ' zookeeper ' "$work/log" || fail "ZooKeeper's log is not in the container's"
+ok "ZooKeeper logs to the container's output"
+stop
+
+# Again on the same data, this time never root.
+run setpriv --reuid=1000 --regid=1000 --clear-groups -- ZK_ENSEMBLE_SIZE=1
+kept() { ask 'http://127.0.0.1:8181/exhibitor/v1/explorer/node-data?key=/kept' | grep -q '"str":"kept"'; }
+await "it runs without ever having been root, and the znode is there" kept
+stop
+echo "$passed passed, 0 failed"
