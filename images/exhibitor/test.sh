@@ -37,7 +37,7 @@ blob = lambda digest: "blobs/" + digest.replace(":", "/")
 manifest = read(blob(read("index.json")["manifests"][0]["digest"]))
 for layer in manifest["layers"]:
     with tarfile.open(fileobj=archive.extractfile(blob(layer["digest"]))) as files:
-        files.extractall(f"{work}/root", filter="fully_trusted") if sys.version_info >= (3, 12) else files.extractall(f"{work}/root")
+        files.extractall(f"{work}/image", filter="fully_trusted") if sys.version_info >= (3, 12) else files.extractall(f"{work}/image")
 config = read(blob(manifest["config"]["digest"]))["config"]
 with open(f"{work}/entrypoint", "w") as file:
     file.write("\n".join(config["Entrypoint"]))
@@ -46,7 +46,7 @@ with open(f"{work}/environment", "w") as file:
 PYTHON
   mapfile -t entrypoint <"$work/entrypoint"
   mapfile -t environment <"$work/environment"
-  mkdir -p "$work"/root/{proc,dev,tmp,sys}
+  mkdir -p "$work/image"/{proc,dev,tmp,sys}
 }
 
 # run LAUNCHER... -- NAME=VALUE...: starts the container in the background.
@@ -65,7 +65,7 @@ run() {
     mount --rbind /dev "$1/dev"
     root=$1
     shift
-    exec chroot "$root" "$@"' launch "$work/root" "${launcher[@]}" env -i "${environment[@]}" HOSTNAME=127.0.0.1 "$@" \
+    exec chroot "$root" "$@"' launch "$work/image" "${launcher[@]}" env -i "${environment[@]}" HOSTNAME=127.0.0.1 "$@" \
     "${entrypoint[@]}" >"$work/log" 2>&1 &
   unshare_pid=$!
   # The container's first process is the child.
@@ -118,9 +118,9 @@ grep -q 'S3_BUCKET is set, and this image has no S3 support' "$work/log" || fail
 ok "S3 is refused with a reason"
 
 # A share and data as an image that ran as root leaves them.
-touch "$work/root/opt/zookeeper/local_configs/exhibitor-lock-_1_1"
-printf 127.0.0.1 >"$work/root/opt/zookeeper/local_configs/exhibitor-lock-_1_1"
-chmod 755 "$work/root/opt/zookeeper/local_configs"
+touch "$work/image/opt/zookeeper/local_configs/exhibitor-lock-_1_1"
+printf 127.0.0.1 >"$work/image/opt/zookeeper/local_configs/exhibitor-lock-_1_1"
+chmod 755 "$work/image/opt/zookeeper/local_configs"
 run -- ZK_ENSEMBLE_SIZE=1 ZK_PASSWORD=s3cret-word
 await "Exhibitor answers" ask -o /dev/null http://127.0.0.1:8181/exhibitor/v1/cluster/state
 standalone() { [[ $(mode) == standalone ]]; }
@@ -130,7 +130,7 @@ await "ZooKeeper serves" standalone
 ok "nothing runs as root"
 [[ $(inside env "${environment[@]}" jps | grep -c QuorumPeerMain) == 1 ]] || fail "jps does not show ZooKeeper"
 ok "jps shows ZooKeeper"
-[[ ! -e $work/root/opt/zookeeper/local_configs/exhibitor-lock-_1_1 ]] || fail "its own old lock is still there"
+[[ ! -e $work/image/opt/zookeeper/local_configs/exhibitor-lock-_1_1 ]] || fail "its own old lock is still there"
 ok "its own old lock is gone from the share"
 status=http://127.0.0.1:8181/exhibitor/v1/cluster/status
 [[ $(ask -o /dev/null -w '%{http_code}' "$status") == 401 ]] || fail "without the password it answers"
