@@ -222,6 +222,22 @@ fn a_missing_member_stops_every_other_change_of_the_ensemble() {
 }
 
 #[test]
+fn an_ensemble_that_exhibitor_still_fills_up_is_waited_for() {
+    let (spec, desired) = tutorial(&[]);
+    let mut observed = everything(&desired, 2);
+    for (size, stopped) in [("2", true), ("3", false)] {
+        if let Reading::Known(state) = &mut observed.ensemble {
+            // Both restart: a newcomer was entered a moment ago.
+            state.members.iter_mut().for_each(|member| member.zookeeper = None);
+            state.config = Some(serde_json::json!({"autoManageInstancesFixedEnsembleSize": size}));
+        }
+        let plan = planned(&spec, &desired, &observed, Mode::Apply);
+        assert_eq!(plan.findings.iter().any(|finding| finding.code == "no-quorum"), stopped);
+        assert_eq!(path(&plan), if stopped { vec![] } else { vec![(2, 3)] });
+    }
+}
+
+#[test]
 fn a_disk_never_shrinks_and_data_is_never_replaced_unasked() {
     let (_, big) = tutorial(&["spec.fileServer.singleNode.disk.size=200GB"]);
     let (spec, small) = tutorial(&[]);

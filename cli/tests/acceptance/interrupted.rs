@@ -16,6 +16,8 @@ fn a_run_stopped_and_killed_at_every_stage_ends_where_an_undisturbed_one_does() 
     stopped.complains(&["run the same command again to resume"]);
     let stopped = at(&bench, "validatingadmissionpolicybinding/cluster-1", "TERM").exits(143);
     stopped.complains(&["run the same command again to resume"]);
+    at(&bench, "config/set", "KILL").exits_by_signal();
+    let_a_minute_pass(&bench);
     bench.tutorial("apply --yes").run().exits(0).says(&["3 of 3 voters serve"]);
     bench.tutorial("plan --detailed-exitcode").run().exits(0).says(&["no changes"]);
     assert_eq!(bench.inventory(), undisturbed.inventory());

@@ -115,8 +115,8 @@ impl Context<'_> {
             }
             Reading::Known(live) => live,
         };
-        if outgrown(change, live, self.plan.replicas) {
-            return Ok(Start::Outgrown);
+        if let Some(start) = outgrown(change, live, self.plan.replicas) {
+            return Ok(start);
         }
         let holds = match &change.precondition {
             Precondition::Absent if forms_by_itself(change, live) => return Ok(Start::Go(reading)),
@@ -302,10 +302,18 @@ fn voters(document: &Value) -> Option<u32> {
     document.get("voters").and_then(Value::as_u64).and_then(|voters| u32::try_from(voters).ok())
 }
 
-/// Whether Exhibitor has grown the ensemble past this step by itself, within the declared size.
-fn outgrown(change: &Change, live: &Live, declared: u32) -> bool {
-    let Reason::EnsembleStep { from, to } = change.reason else { return false };
-    from < to && voters(&live.document).is_some_and(|now| (to..=declared).contains(&now))
+/// What is left of a step when Exhibitor has grown the ensemble by itself, within the declared size: nothing behind the
+/// present size; at it, whatever else the step was to set.
+fn outgrown(change: &Change, live: &Live, declared: u32) -> Option<Start> {
+    let Reason::EnsembleStep { from, to } = change.reason else { return None };
+    let now = voters(&live.document).filter(|now| from < to && (to..=declared).contains(now))?;
+    Some(if now > to {
+        Start::Outgrown
+    } else if diff::diff(&change.id, &change.body, live).fields.is_empty() {
+        Start::AlreadyDone
+    } else {
+        Start::Go(Reading::Known(live.clone()))
+    })
 }
 
 /// Whether an ensemble that was to be formed has begun without us: the image's automatic management enters the first pods

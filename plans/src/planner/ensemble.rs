@@ -164,6 +164,9 @@ fn refuse_unsafe(
             "Exhibitor is rolling another configuration change".to_owned(),
             "wait until `zkprov status` shows no roll, then plan again",
         );
+    } else if fills_up(state, now, lost) {
+        // Its members restart with every newcomer: the gate before the first step waits until they serve.
+        return false;
     } else if healthy < need {
         draft.refuse(
             "no-quorum",
@@ -182,6 +185,11 @@ fn refuse_unsafe(
         return false;
     }
     true
+}
+
+/// Whether Exhibitor is still entering pods by itself, up to the size it was started with: a formation that was cut off.
+fn fills_up(state: &EnsembleState, now: u32, lost: &[String]) -> bool {
+    lost.is_empty() && state.config.as_ref().is_some_and(|config| exhibitor::fixed_size(config) > now)
 }
 
 fn target(state: &EnsembleState, voters: u32, fixed_size: u32) -> EnsembleTarget {

@@ -6,4 +6,5 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod examples;
+mod formation;
 mod harness;
