@@ -80,6 +80,12 @@ pub async fn run(approved: &ApprovedPlan, run: &Run<'_>) -> ApplyReport {
     let (mut failures, mut done, mut changed, mut interrupted) = (Vec::new(), 0, false, false);
     let mut stop = run.stop.clone();
     loop {
+        // Asked before anything is started: a stop that comes together with the end of a step still comes first.
+        if !interrupted && *stop.borrow() {
+            interrupted = true;
+            schedule.stop();
+            run.sink.emit(Event::Interrupted);
+        }
         let free = run.parallelism.max(1).saturating_sub(running.len());
         for index in schedule.ready().into_iter().take(free) {
             if let Some(step) = plan.steps.get(index) {
@@ -102,11 +108,7 @@ pub async fn run(approved: &ApprovedPlan, run: &Run<'_>) -> ApplyReport {
                     failures.push((index, error));
                 }
             },
-            () = stopped(&mut stop), if !interrupted => {
-                interrupted = true;
-                schedule.stop();
-                run.sink.emit(Event::Interrupted);
-            }
+            () = stopped(&mut stop), if !interrupted => {}
         }
     }
     for (step, because) in schedule.skip_rest() {

@@ -115,6 +115,13 @@ impl Context<'_> {
             }
             Reading::Known(live) => live,
         };
+        if change.action == Action::Delete {
+            // A delete rests on the resource being ours, whatever its fields say.
+            return match live.ownership {
+                Ownership::Ours => Ok(Start::Go(reading)),
+                Ownership::Foreign | Ownership::Other(_) => Err(stale(change, "it is not ours any more")),
+            };
+        }
         if let Some(start) = outgrown(change, live, self.plan.replicas) {
             return Ok(start);
         }
@@ -341,13 +348,6 @@ fn found_instead(change: &Change, live: &Live) -> Result<Start, ProviderError> {
 
 /// The fingerprint differs: done already, still the approved difference (`None`), or stale.
 fn moved(change: &Change, live: &Live) -> Result<Option<Start>, ProviderError> {
-    if change.action == Action::Delete {
-        // A delete rests on the resource being ours, whatever its fields say.
-        return match live.ownership {
-            Ownership::Ours => Ok(None),
-            Ownership::Foreign | Ownership::Other(_) => Err(stale(change, "it is not ours any more")),
-        };
-    }
     let now = diff::diff(&change.id, &change.body, live).fields;
     if now.is_empty() {
         return Ok(Some(Start::AlreadyDone));
@@ -376,10 +376,32 @@ fn took_effect(change: &Change, call: &Call, live: &Reading<Live>) -> bool {
         Reading::Absent => matches!(call, Call::Delete),
         Reading::Unavailable(_) => false,
         Reading::Known(live) => {
-            let ours = live.ownership == Ownership::Ours;
-            !matches!(call, Call::Delete)
-                && ours
-                && diff::diff(&change.id, &change.body, live).fields.is_empty()
+            let equal = || diff::diff(&change.id, &change.body, live).fields.is_empty();
+            match call {
+                Call::Delete => false,
+                // It comes before a deletion, which has no body to compare with.
+                Call::SetDeletionProtection { on } => {
+                    let protected = live.document.get("deletionProtection").and_then(Value::as_bool);
+                    protected.unwrap_or(false) == *on
+                }
+                Call::Insert
+                | Call::SetLabels
+                | Call::SetTags
+                | Call::SetMetadata
+                | Call::SetMachineType
+                | Call::StartInstance
+                | Call::ResizeDisk
+                | Call::SetDiskPolicies { .. }
+                | Call::PatchFirewall
+                | Call::PatchSnapshotSchedule
+                | Call::SetAccessConfig { .. }
+                | Call::UpdateCluster { .. }
+                | Call::SetNodePoolSize { .. }
+                | Call::UpdateNodePool { .. }
+                | Call::PatchFilestore { .. }
+                | Call::Apply
+                | Call::SetEnsemble(_) => live.ownership == Ownership::Ours && equal(),
+            }
         }
     }
 }
