@@ -77,6 +77,10 @@ fn google(kind: ResourceKind, body: &Value, live: &Value) -> Difference {
         let mut fields = rule_fields(rule, wanted, there);
         for field in &mut fields {
             field.replaces = how == How::Replace;
+            if field.path == BOOT_DISK {
+                field.replaces = true;
+                field.cause = Some("spec.fileServer.singleNode".to_owned());
+            }
         }
         difference.fields.extend(fields);
         if !difference.how.contains(&how) {
@@ -96,6 +100,9 @@ fn google(kind: ResourceKind, body: &Value, live: &Value) -> Difference {
     }
     difference
 }
+
+/// The metadata item that records the boot disk's image and size: a VM keeps the boot disk it was made with.
+const BOOT_DISK: &str = "metadata.items[zkprov-boot-disk]";
 
 /// The status of a VM that somebody stopped: a file server has to run.
 fn stopped(live: &Value) -> Option<&Value> {
@@ -157,15 +164,28 @@ fn ensemble(body: &Value, live: &Value) -> Difference {
         let pointer = format!("/{}", path.replace('.', "/"));
         let there = live.pointer(&pointer);
         if there.map(rules::text) != Some(rules::text(&value)) {
-            fields.push(change(
-                path,
-                there.cloned(),
-                Some(value),
-                Some("spec.exhibitor.settings".to_owned()),
-            ));
+            let cause = setting_cause(&path).to_owned();
+            fields.push(change(path, there.cloned(), Some(value), Some(cause)));
         }
     }
     Difference { fields, how: Vec::new() }
+}
+
+/// The key of the file behind one of Exhibitor's settings.
+fn setting_cause(path: &str) -> &'static str {
+    const CAUSES: [(&str, &str); 9] = [
+        ("settings.checkMs", "spec.exhibitor.settings.check"),
+        ("settings.autoManageInstancesSettlingPeriodMs", "spec.exhibitor.settings.settling"),
+        ("settings.cleanupPeriodMs", "spec.exhibitor.settings.cleanupPeriod"),
+        ("settings.cleanupMaxFiles", "spec.exhibitor.settings.cleanupMaxFiles"),
+        ("settings.zooCfgExtra", "spec.exhibitor.settings.zooCfg"),
+        ("settings.backupPeriodMs", "spec.exhibitor.settings.backup.period"),
+        ("settings.backupMaxStoreMs", "spec.exhibitor.settings.backup.maxStore"),
+        ("settings.javaEnvironment", "spec.exhibitor.heap"),
+        ("settings.clientPort", "spec.exhibitor.clientPort"),
+    ];
+    let known = CAUSES.iter().find(|(setting, _)| path.starts_with(setting));
+    known.map_or("spec.exhibitor.settings", |(_, cause)| cause)
 }
 
 /// Fields that the server keeps for itself.
@@ -179,6 +199,12 @@ const SERVER_OWNED: [&str; 7] = [
     "status",
 ];
 
+/// Why the server refuses our body, if a replacement would not help either.
+#[must_use]
+pub fn refused(live: &Live) -> Option<&str> {
+    refusal(live).filter(|_| immutable(live).is_none())
+}
+
 /// Why the server refuses our body, if its dry-run of it was answered with a `Status`.
 #[must_use]
 pub fn refusal(live: &Live) -> Option<&str> {
@@ -187,42 +213,88 @@ pub fn refusal(live: &Live) -> Option<&str> {
         .then(|| predicted.get("message").and_then(Value::as_str).unwrap_or_default())
 }
 
+/// The fields that the server says it never changes, where that alone is why it refuses our body.
+fn immutable(live: &Live) -> Option<Vec<&str>> {
+    const NEVER: [&str; 2] = ["field is immutable", "may not change once set"];
+    refusal(live)?;
+    let causes = live.predicted.as_ref()?.pointer("/details/causes")?.as_array()?;
+    let field = |cause: &'_ Value| {
+        let message = cause.get("message")?.as_str()?;
+        NEVER.iter().any(|never| message.contains(never)).then_some(())
+    };
+    if causes.is_empty() || !causes.iter().all(|cause| field(cause).is_some()) {
+        return None;
+    }
+    Some(causes.iter().filter_map(|cause| cause.get("field")?.as_str()).collect())
+}
+
 /// What a forced apply of our body would change, by the server's own dry-run; without one, the declared leaves.
 fn kubernetes(body: &Value, live: &Live) -> Difference {
     let mut fields = Vec::new();
+    let fixed = immutable(live).unwrap_or_default();
     match &live.predicted {
-        Some(predicted) => trees(&live.document, predicted, String::new(), &mut fields),
-        None => collect(body, String::new(), &mut |path, value| {
+        Some(predicted) if fixed.is_empty() => trees(&live.document, predicted, String::new(), &mut fields),
+        Some(_) | None => collect(body, String::new(), &mut |path, value| {
             let there = by_path(&live.document, &path);
             if there != Some(value) {
                 fields.push(change(path, there.cloned(), Some(value.clone()), None));
             }
         }),
     }
+    fields.extend(headless_no_longer(body, live));
     for field in &mut fields {
         field.cause = kubernetes_cause(&field.path).map(str::to_owned);
         field.manager = managed_fields::other_manager(&live.document, &field.path, FIELD_MANAGER);
+        // The server speaks of `spec.clusterIPs[0]` where `spec.clusterIP` is declared.
+        field.replaces |=
+            fixed.iter().any(|fixed| fixed.starts_with(&field.path) || field.path.starts_with(fixed));
     }
     Difference { fields, how: Vec::new() }
 }
 
+/// A headless Service that is to have an address: a body without one says nothing to the server, which keeps `None`.
+fn headless_no_longer(body: &Value, live: &Live) -> Option<FieldChange> {
+    let address = |document: &'_ Value| document.pointer("/spec/clusterIP").cloned();
+    let service = body.get("kind").is_some_and(|kind| kind == "Service");
+    let headless = address(&live.document).filter(|address| address == "None")?;
+    let path = "spec.clusterIP".to_owned();
+    (service && address(body).is_none())
+        .then(|| FieldChange { replaces: true, ..change(path, Some(headless), None, None) })
+}
+
 /// The key of the file behind a field of a Kubernetes object.
 fn kubernetes_cause(path: &str) -> Option<&'static str> {
-    const CAUSES: [(&str, &str); 12] = [
+    const CAUSES: [(&str, &str); 23] = [
         ("spec.replicas", "spec.exhibitor.replicas"),
         ("data.size", "spec.exhibitor.replicas"),
+        ("].imagePullPolicy", "spec.exhibitor.pullPolicy"),
         ("].image", "spec.exhibitor.image"),
-        ("imagePullPolicy", "spec.exhibitor.pullPolicy"),
-        ("].resources", "spec.exhibitor.resources"),
-        ("volumes[", "spec.fileServer"),
-        ("topologySpreadConstraints", "spec.exhibitor.spread"),
+        ("].resources.requests.cpu", "spec.exhibitor.resources.cpu"),
+        ("].resources", "spec.exhibitor.resources.memory"),
+        ("[POD_NAME]", "spec.exhibitor.settings.backup"),
+        ("volumeMounts[backups]", "spec.exhibitor.settings.backup"),
+        ("volumes[backups]", "spec.exhibitor.settings.backup"),
+        ("volumes[share]", "spec.fileServer"),
         ("affinity", "spec.exhibitor.spread"),
         ("terminationGracePeriodSeconds", "spec.exhibitor.terminationGrace"),
-        ("spec.ports", "spec.exhibitor.clientPort"),
-        ("spec.ingress", "spec.exhibitor.networkPolicy"),
+        ("].ports[api]", "spec.exhibitor.apiPort"),
+        ("].ports[zk]", "spec.exhibitor.clientPort"),
+        ("spec.ports[api]", "spec.exhibitor.apiPort"),
+        ("spec.ports[zk]", "spec.exhibitor.clientPort"),
+        ("readinessProbe.exec", "spec.exhibitor.clientPort"),
+        ("preStop.exec", "spec.exhibitor"),
+        ("spec.clusterIP", "spec.exhibitor.exposure"),
+        // Ports and client labels in one list.
+        ("spec.ingress", "spec.exhibitor"),
+        ("metadata.labels[app", ""),
+        ("metadata.labels.app", ""),
         ("metadata.labels", "metadata.labels"),
     ];
-    CAUSES.iter().find(|(part, _)| path.contains(part)).map(|(_, cause)| *cause)
+    CAUSES
+        .iter()
+        .find(|(part, _)| path.contains(part))
+        .map(|(_, cause)| *cause)
+        .filter(|cause| !cause.is_empty())
 }
 
 /// The path of a key below a path: keys with dots (labels, annotations) stand in brackets.

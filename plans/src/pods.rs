@@ -225,7 +225,10 @@ pub fn troubles(deployment: &Value, pods: &[Value], events: &[Value]) -> Vec<Tro
         });
     }
     let alive = pods.iter().filter(|document| !is_deleting(document) && !runs(document));
-    found.extend(alive.filter_map(|document| pod_trouble(document, events)));
+    // Where members may not share a node, a new one waits for the node of the one that ends.
+    let room_comes = pods.iter().any(is_deleting);
+    let troubles = alive.filter_map(|document| pod_trouble(document, events));
+    found.extend(troubles.filter(|trouble| !(room_comes && trouble.kind == TroubleKind::Schedule)));
     found
 }
 

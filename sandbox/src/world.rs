@@ -122,6 +122,25 @@ impl World {
         self.compute.advance(now, &mut self.ids);
         self.container.advance(now, &mut self.ids);
         self.filestore.advance(now, &mut self.ids);
+        self.follow_clusters(now);
+        // A node whose pods have gone is gone at once.
+        let drained: Vec<(ClusterKey, Vec<String>)> = self
+            .kubernetes
+            .iter()
+            .map(|(key, cluster)| (key.clone(), cluster.drained()))
+            .filter(|(_, nodes)| !nodes.is_empty())
+            .collect();
+        for (key, nodes) in &drained {
+            self.container.drained(key, nodes, now);
+        }
+        if !drained.is_empty() {
+            self.follow_clusters(now);
+        }
+        self.exhibitor.advance(now, &mut self.ids);
+    }
+
+    /// Lets the rest of the world see what GKE has: its nodes in Compute Engine, its clusters' Kubernetes APIs.
+    fn follow_clusters(&mut self, now: Time) {
         // Node VMs and instance groups of GKE stand in Compute Engine too.
         self.compute.sync_nodes(&self.container.nodes(), now, &mut self.ids);
         // A running GKE cluster has a Kubernetes API; a deleted one takes its pods with it.
@@ -148,7 +167,6 @@ impl World {
             cluster.set_nodes(&view.nodes, now);
             cluster.advance(now, &mut self.ids, &mut self.exhibitor, &exports);
         }
-        self.exhibitor.advance(now, &mut self.ids);
     }
 }
 
@@ -193,4 +211,6 @@ pub struct Node {
     pub group: String,
     /// Labels of the VM.
     pub labels: BTreeMap<String, String>,
+    /// Since when its pods are to be evicted, because it is being replaced.
+    pub draining: Option<Time>,
 }

@@ -230,6 +230,11 @@ impl Answer {
     }
 }
 
+/// Whether a 404 says that this resource (`clusters/cluster-1`) is absent, and not its project or its location.
+pub(super) fn is_absent(error: &ProviderError, resource: &str) -> bool {
+    error.kind == ProviderErrorKind::NotFound && error.message.contains(resource)
+}
+
 /// `Retry-After` in seconds; a date is rare enough to be left to the usual pause.
 fn header_delay(error: &Error) -> Option<Duration> {
     let value = error.http_headers()?.get(http::header::RETRY_AFTER)?;

@@ -57,7 +57,7 @@ pub(super) fn no_longer_declared(input: &PlanInput<'_>, draft: &mut Draft) {
 
 fn existing(input: &PlanInput<'_>, document: &Document, live: &Live, draft: &mut Draft) {
     let id = &document.id;
-    if let Some(message) = diff::refusal(live) {
+    if let Some(message) = diff::refused(live) {
         let fix = "change the file so that the API accepts it; `zkprov render` shows the document";
         draft.refuse("refused-by-the-api", id, format!("the API refuses {id}: {message}"), fix);
         return;
@@ -263,7 +263,7 @@ fn update(input: &PlanInput<'_>, document: &Document, live: &Live, difference: D
         difference.fields.iter().filter(|field| field.replaces).map(|field| field.path.clone()).collect();
     let replace = !immutable.is_empty();
     let calls = if matches!(id.kind, ResourceKind::Kube(_)) {
-        vec![Call::Apply]
+        replace.then_some(Call::Delete).into_iter().chain([Call::Apply]).collect()
     } else if replace {
         delete(id, live, Reason::InSync).calls.into_iter().chain([Call::Insert]).collect()
     } else {
@@ -394,6 +394,10 @@ fn notes(kind: ResourceKind, replace: bool, difference: &Difference) -> Vec<Stri
         notes.push(if kind == ResourceKind::Instance {
             "the VM is deleted and created again; the data disk stays; members keep serving, their configuration is out \
              of reach for about 2 minutes"
+                .to_owned()
+        } else if kind == ResourceKind::Kube(KubeKind::Service) {
+            "the Service is deleted and created again, with another address: new connections fail for a moment, and \
+             clients that keep the old address have to resolve the name again; open ones stay"
                 .to_owned()
         } else {
             format!("deleting and creating it again loses {}", what_it_holds(kind))

@@ -136,7 +136,7 @@ fn changes(
     if refuse_unsafe(document, state, now, &lost, draft) {
         return;
     }
-    let mut path = Path { document, live, state, steps: Vec::new() };
+    let mut path = Path { document, live, state, moved: members_move(draft, now, wanted), steps: Vec::new() };
     if !lost.is_empty() {
         path.replace_lost(now, &lost);
     } else if now == wanted {
@@ -212,10 +212,18 @@ const fn odd_at_most(voters: u32) -> u32 {
     if voters.is_multiple_of(2) { voters.saturating_sub(1) } else { voters }
 }
 
+/// Whether pods are replaced before the ensemble's own steps: the members have other addresses by then. On the way down
+/// the voters leave first.
+fn members_move(draft: &Draft, now: u32, wanted: u32) -> bool {
+    wanted >= now && draft.changes.iter().any(|change| change.disruption == Disruption::OneByOne)
+}
+
 struct Path<'a> {
     document: &'a Document,
     live: &'a Live,
     state: &'a EnsembleState,
+    /// No address known now is one of a member by the time of the first step.
+    moved: bool,
     steps: Vec<StepKind>,
 }
 
@@ -246,8 +254,18 @@ impl Path<'_> {
         if restarts {
             self.push(change, now, now);
         } else {
+            self.keep_whoever_is_there(&mut change);
             change.precondition = self.precondition();
             self.steps.push(StepKind::Change(change));
+        }
+    }
+
+    /// Names nobody to stay where addresses move: all members there are then stay.
+    fn keep_whoever_is_there(&self, change: &mut Change) {
+        for call in &mut change.calls {
+            if let (true, Call::SetEnsemble(target)) = (self.moved, call) {
+                target.keep.clear();
+            }
         }
     }
 
@@ -281,6 +299,7 @@ impl Path<'_> {
     fn push(&mut self, mut change: Change, from: u32, to: u32) {
         let most = from.max(to);
         let first = self.steps.is_empty();
+        self.keep_whoever_is_there(&mut change);
         self.steps.push(StepKind::Gate(Gate::Quorum {
             voters: from,
             need: quorum::need(to),

@@ -6,6 +6,7 @@
 mod changes;
 mod destroy;
 mod ensemble;
+mod moves;
 mod order;
 
 pub use changes::readiness_of;
@@ -68,6 +69,7 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
             refuse_missing_cluster(input, &mut draft);
             changes::desired(input, &mut draft);
             changes::no_longer_declared(input, &mut draft);
+            moves::refuse(input, &mut draft);
             ensemble::steps(input, &mut draft);
         }
         Mode::RefreshOnly => {

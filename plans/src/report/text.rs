@@ -190,7 +190,8 @@ impl Page<'_> {
         }
         let same = plan.kept.len() - retained.len();
         if same > 0 {
-            let line = self.dim(&format!("      = {same} resources as the file says"));
+            let noun = if same == 1 { "resource" } else { "resources" };
+            let line = self.dim(&format!("      = {same} {noun} as the file says"));
             self.line(&line);
         }
         if !plan.kept.is_empty() {
@@ -230,6 +231,9 @@ impl Page<'_> {
         let words = words::summary(plan);
         let mut line = match plan.mode {
             Mode::RefreshOnly if plan.steps.is_empty() => "Drift: none".to_owned(),
+            Mode::RefreshOnly if plan.steps.len() == 1 => {
+                "Drift: 1 resource differs from the file".to_owned()
+            }
             Mode::RefreshOnly => format!("Drift: {} resources differ from the file", plan.steps.len()),
             Mode::Apply | Mode::Destroy { .. } => format!("Plan: {words}"),
         };

@@ -24,6 +24,8 @@ pub enum Compare {
     Version,
     /// Present or not, whatever it holds (an ephemeral external address).
     Presence,
+    /// An enum whose zero value, this word, the server leaves out.
+    Enum(&'static str),
 }
 
 impl Compare {
@@ -41,9 +43,13 @@ impl Compare {
                 wanted.len() == live.len()
                     && wanted.iter().all(|link| live.iter().any(|other| same_link(&text(link), &text(other))))
             }
-            Self::Exact | Self::Set | Self::Keys | Self::Items | Self::Flag | Self::Presence => {
-                self.normal(wanted, Some(wanted)) == self.normal(wanted, live)
-            }
+            Self::Exact
+            | Self::Set
+            | Self::Keys
+            | Self::Items
+            | Self::Flag
+            | Self::Presence
+            | Self::Enum(_) => self.normal(wanted, Some(wanted)) == self.normal(wanted, live),
         }
     }
 
@@ -54,6 +60,7 @@ impl Compare {
             return match self {
                 Self::Flag => json!(false),
                 Self::Presence => json!(false),
+                Self::Enum(zero) => json!(zero),
                 Self::Keys
                 | Self::Items
                 | Self::Exact
@@ -64,7 +71,7 @@ impl Compare {
             };
         };
         match self {
-            Self::Exact => scalars(live),
+            Self::Exact | Self::Enum(_) => scalars(live),
             Self::Link => json!(path_of(&text(live))),
             Self::Version => json!(text(live)),
             Self::Set => {
@@ -226,5 +233,7 @@ mod tests {
         assert!(!Compare::Exact.equal(&json!("a"), None));
         assert!(!Compare::Keys.equal(&json!({"a": "1"}), None));
         assert!(Compare::Flag.equal(&json!(false), None));
+        assert!(Compare::Enum("UNSPECIFIED").equal(&json!("UNSPECIFIED"), None));
+        assert!(!Compare::Enum("UNSPECIFIED").equal(&json!("STABLE"), None));
     }
 }

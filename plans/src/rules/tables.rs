@@ -1,6 +1,6 @@
 //! The tables. One row a declared field; sources: the update methods of Compute Engine v1, GKE v1 and Filestore v1.
 
-use super::Compare::{Exact, Flag, Items, Keys, Link, LinkSet, Presence, Set, Version};
+use super::Compare::{Enum, Exact, Flag, Items, Keys, Link, LinkSet, Presence, Set, Version};
 use super::How::{self, InputOnly, Replace};
 use super::{Compare, Rule};
 
@@ -121,7 +121,7 @@ pub(super) const CLUSTER: &[Rule] = &[
     rule("ipAllocationPolicy", Keys, InputOnly, ""),
     rule(
         "releaseChannel.channel",
-        Exact,
+        Enum("UNSPECIFIED"),
         How::UpdateCluster("desiredReleaseChannel"),
         "spec.cluster.releaseChannel",
     ),

@@ -297,7 +297,7 @@ pub struct Exhibitor {
     /// ZooKeeper's client port.
     #[schemars(range(min = 1, max = 65535), extend("default" = 2181))]
     pub client_port: Option<u16>,
-    /// Exhibitor's REST port, never exposed outside the cluster.
+    /// Exhibitor's REST port, as the image has it; never exposed outside the cluster.
     #[schemars(range(min = 1, max = 65535), extend("default" = 8181))]
     pub api_port: Option<u16>,
     /// Which Service clients use.

@@ -66,6 +66,9 @@ impl Group {
 pub(super) struct Machine {
     pub(super) name: String,
     pub(super) ip: String,
+    /// Since when its pods are being evicted, because a fresh node takes its place.
+    #[serde(default)]
+    pub(super) draining: Option<Time>,
 }
 
 /// A long-running operation. Its status is a function of the time.
@@ -90,6 +93,16 @@ pub(super) struct Operation {
     /// Nodes to recreate, and how many have been.
     pub(super) nodes_total: u32,
     pub(super) nodes_done: u32,
+    /// When the next node is to be recreated; never while the pods of one are being evicted.
+    #[serde(default = "never")]
+    pub(super) node_due: Time,
+}
+
+/// A moment that does not come.
+pub(super) const NEVER: Time = Time::MAX;
+
+const fn never() -> Time {
+    NEVER
 }
 
 /// `operationType`.

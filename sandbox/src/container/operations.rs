@@ -1,6 +1,6 @@
 //! Long-running operations: starting, listing, cancelling.
 
-use super::model::{Effect, Kind, Operation};
+use super::model::{Effect, Kind, NEVER, Operation};
 use super::route::Route;
 use super::{Container, key, render};
 use crate::api::{Context, Time};
@@ -51,12 +51,14 @@ impl Container {
             kind: job.kind,
             start,
             running: if job.pool.is_some() { start + PENDING } else { start },
-            end: start + job.duration,
+            // An upgrade ends when its last node has gone, whatever the disruption budgets make of that.
+            end: if job.recreated > 0 { NEVER } else { start + job.duration },
             settled: false,
             cancelled: false,
             effect: job.effect,
             nodes_total: job.recreated,
             nodes_done: 0,
+            node_due: if job.recreated > 0 { start + node_share(job.duration, job.recreated) } else { NEVER },
         };
         self.operations.insert(name.clone(), operation);
         Ok(name)
@@ -111,6 +113,7 @@ impl Container {
         if let Some(operation) = self.operations.get_mut(name) {
             operation.cancelled = true;
             operation.end = now;
+            operation.node_due = NEVER;
             operation.running = operation.running.min(now);
             operation.effect = match operation.kind {
                 Kind::CreateCluster => Effect::ClusterGone,
@@ -132,14 +135,12 @@ impl Container {
 impl Operation {
     /// When it has something to do next.
     pub(super) fn next_event(&self) -> Option<Time> {
-        let due = if self.nodes_done < self.nodes_total { self.node_due() } else { self.end };
-        (!self.settled).then_some(due.min(self.end))
+        let due = self.node_due.min(self.end);
+        (!self.settled && due != NEVER).then_some(due)
     }
+}
 
-    /// When the next node is to be recreated.
-    pub(super) fn node_due(&self) -> Time {
-        let share =
-            Time::from(self.nodes_done + 1) * (self.end - self.start) / Time::from(self.nodes_total.max(1));
-        self.start + share
-    }
+/// Milliseconds that one of these nodes takes.
+pub(super) fn node_share(duration: Time, nodes: u32) -> Time {
+    duration / Time::from(nodes.max(1))
 }

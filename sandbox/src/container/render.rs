@@ -290,6 +290,7 @@ pub(super) fn nodes(cluster: &Cluster) -> Vec<Node> {
             tags: tags.clone(),
             group: group.manager(),
             labels: labels.clone(),
+            draining: machine.draining,
         }));
     }
     out

@@ -1,6 +1,7 @@
 //! What time brings about: operations that are done take effect, nodes come and go.
 
-use super::model::{Change, Cluster, Effect, Group, Kind, Machine, Operation, Pool, set};
+use super::model::{Change, Cluster, Effect, Group, Kind, Machine, NEVER, Operation, Pool, set};
+use super::operations::{POOL, node_share};
 use super::{Container, defaults, key};
 use crate::api::Time;
 use crate::compute::catalog;
@@ -27,7 +28,7 @@ impl Container {
             .map(|operation| operation.name.clone())
             .collect();
         for name in due {
-            while self.recreate_next(&name, now, ids) {}
+            self.replace_next(&name, now, ids);
             let done =
                 self.operations.get_mut(&name).filter(|operation| operation.end <= now).map(|operation| {
                     operation.settled = true;
@@ -65,6 +66,9 @@ impl Container {
             }
             (Effect::Fields(changes), Some(name)) => {
                 if let Some(pool) = pool_mut(cluster, name) {
+                    // An upgrade that was cancelled leaves its last node where it is.
+                    let nodes = pool.groups.iter_mut().flat_map(|group| &mut group.nodes);
+                    nodes.for_each(|node| node.draining = None);
                     change_pool(pool, changes);
                     pool.etag = staff.ids.uuid();
                 }
@@ -78,18 +82,13 @@ impl Container {
         }
     }
 
-    /// Recreates the next node of an operation that replaces nodes, if that is due.
-    fn recreate_next(&mut self, name: &str, now: Time, ids: &mut Ids) -> bool {
-        let Some(operation) = self.operations.get_mut(name) else { return false };
-        let due = operation.kind == Kind::UpgradeNodes
-            && !operation.cancelled
-            && operation.nodes_done < operation.nodes_total
-            && operation.node_due() <= now;
-        if !due {
-            return false;
-        }
-        let index = operation.nodes_done as usize;
-        operation.nodes_done += 1;
+    /// Gives the next node of an upgrade its successor, if that is due: its pods are to be evicted then.
+    fn replace_next(&mut self, name: &str, now: Time, ids: &mut Ids) {
+        let Some(operation) = self.operations.get_mut(name).filter(|operation| operation.node_due <= now)
+        else {
+            return;
+        };
+        operation.node_due = NEVER;
         let operation = operation.clone();
         let mut taken = self.taken_addresses(&operation.project, operation.place.region());
         let key = key(&operation.project, &operation.place, &operation.cluster);
@@ -97,9 +96,26 @@ impl Container {
         let pool = pool.and_then(|(cluster, name)| pool_mut(cluster, name));
         let mut staff = Staff { taken: &mut taken, octet: catalog::octet(operation.place.region()), ids };
         if let Some(pool) = pool {
-            staff.recreate(pool, index);
+            staff.surge(pool, operation.nodes_done as usize, now);
         }
-        true
+    }
+
+    /// Takes nodes of a cluster away whose pods have gone, and lets the upgrade that waits for that go on.
+    pub(crate) fn drained(&mut self, cluster: &str, nodes: &[String], now: Time) {
+        let Some(home) = self.clusters.get_mut(cluster) else { return };
+        for group in home.pools.iter_mut().flat_map(|pool| &mut pool.groups) {
+            group.nodes.retain(|node| node.draining.is_none() || !nodes.contains(&node.name));
+        }
+        let operation = home.busy.as_ref().and_then(|name| self.operations.get_mut(name));
+        let Some(operation) = operation.filter(|operation| operation.kind == Kind::UpgradeNodes) else {
+            return;
+        };
+        operation.nodes_done += u32::try_from(nodes.len()).unwrap_or(0);
+        if operation.nodes_done < operation.nodes_total {
+            operation.node_due = now + node_share(POOL, operation.nodes_total);
+        } else {
+            operation.end = now;
+        }
     }
 
     /// Addresses of all nodes of a project in a region.
@@ -133,7 +149,7 @@ impl Staff<'_> {
             .flat_map(|subnet| HOSTS.map(move |host| format!("10.{octet}.{subnet}.{host}")))
             .find(|ip| !self.taken.contains(ip))?;
         self.taken.insert(ip.clone());
-        Some(Machine { name: format!("{base}-{}", self.ids.suffix(4)), ip })
+        Some(Machine { name: format!("{base}-{}", self.ids.suffix(4)), ip, draining: None })
     }
 
     /// Creates the nodes of a new pool.
@@ -159,8 +175,8 @@ impl Staff<'_> {
         }
     }
 
-    /// Replaces the node at an index over all groups of the pool by a fresh one.
-    fn recreate(&mut self, pool: &mut Pool, index: usize) {
+    /// Puts a fresh node behind the one at an index over all groups of the pool, which is to go.
+    fn surge(&mut self, pool: &mut Pool, index: usize, now: Time) {
         let mut left = index;
         for group in &mut pool.groups {
             if left >= group.nodes.len() {
@@ -168,7 +184,8 @@ impl Staff<'_> {
                 continue;
             }
             if let (Some(fresh), Some(old)) = (self.node(&group.base), group.nodes.get_mut(left)) {
-                *old = fresh;
+                old.draining = Some(now);
+                group.nodes.insert(left + 1, fresh);
             }
             return;
         }

@@ -73,12 +73,23 @@ pub(super) fn sync_nodes(
             next += 1;
             next - 1
         });
+        cordon(registry, node);
         kept.push(NodeSpec { name: node.name.clone(), number });
     }
     for gone in known.iter().filter(|old| !nodes.iter().any(|node| node.name == old.name)) {
         drop(deletion::delete(registry, Kind::Node, "", &gone.name, &DeleteOptions::plain()));
     }
     kept
+}
+
+/// Lets no new pods onto a node that is to go.
+fn cordon(registry: &mut Registry<'_>, node: &Node) {
+    let Some(stored) = registry.store.get(Kind::Node, "", &node.name) else { return };
+    if node.draining.is_some() && !tree::is_true(stored, "/spec/unschedulable") {
+        let mut stored = stored.clone();
+        tree::put(&mut stored, "/spec/unschedulable", true);
+        registry.commit(Kind::Node, stored, &Actor::new("gke-upgrade"));
+    }
 }
 
 /// The stored node with the status of the new one.

@@ -32,7 +32,11 @@ pub(super) fn evict(registry: &mut Registry<'_>, call: &Call<'_>) -> Result<Resp
     ))
 }
 
-fn spend_budget(
+/// Takes a pod's disruption from the budget that selects it.
+///
+/// # Errors
+/// 429 when the budget forbids it, 500 when two budgets claim the pod.
+pub(super) fn spend_budget(
     registry: &mut Registry<'_>,
     namespace: &str,
     pod: &Value,

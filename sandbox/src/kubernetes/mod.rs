@@ -87,13 +87,22 @@ impl Cluster {
 
     /// Nodes that are there now; pods of nodes that went are lost.
     pub fn set_nodes(&mut self, nodes: &[Node], now: Time) {
-        if self.nodes.iter().map(|node| &node.name).eq(nodes.iter().map(|node| &node.name)) {
+        let draining = nodes.iter().filter_map(|node| Some((node.name.clone(), node.draining?))).collect();
+        let same = self.nodes.iter().map(|node| &node.name).eq(nodes.iter().map(|node| &node.name));
+        if same && self.controllers.draining() == &draining {
             return;
         }
         let mut ids = Ids::new(bootstrap::seed(&format!("{}/{}", self.version, self.store.revision())));
         let version = self.version.clone();
         let known = std::mem::take(&mut self.nodes);
         self.nodes = bootstrap::sync_nodes(&mut self.registry(now, &mut ids), known, nodes, &version);
+        self.controllers.drain(draining);
+    }
+
+    /// Nodes to be drained that have no pods any more.
+    #[must_use]
+    pub fn drained(&self) -> Vec<String> {
+        self.controllers.drained(&self.store)
     }
 
     /// Answers a request. Pod and service proxies reach the simulated Exhibitor of a pod through `shares`.

@@ -30,6 +30,7 @@ fn node(name: &str) -> Node {
         tags: Vec::new(),
         group: "g".to_owned(),
         labels: BTreeMap::new(),
+        draining: None,
     }
 }
 

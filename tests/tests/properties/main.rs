@@ -8,3 +8,4 @@
 mod examples;
 mod formation;
 mod harness;
+mod options;

@@ -4,7 +4,7 @@
 //! `name` is the whole path.
 
 use super::caller::{Caller, not_connected, tuned};
-use super::classify::{Api, operation_failure};
+use super::classify::{Api, is_absent, operation_failure};
 use super::names::{self, with_names};
 use super::scan::{self, List, Listed, readings};
 use super::strict::{json, typed};
@@ -111,7 +111,7 @@ impl FilestoreProvider {
         let get = self.client.get_instance().set_name(place.path());
         match self.caller.read(&place.what(), || get.clone().send()).await {
             Ok(instance) => Ok(Some(document(&instance))),
-            Err(error) if error.kind == ProviderErrorKind::NotFound => Ok(None),
+            Err(error) if is_absent(&error, &format!("instances/{}", place.name)) => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -11,7 +11,7 @@ mod operations;
 pub use access::ClusterAccess;
 
 use super::caller::{Caller, not_connected, tuned};
-use super::classify::Api;
+use super::classify::{Api, is_absent};
 use super::names::{self, with_names};
 use super::scan;
 use super::strict::json;
@@ -152,7 +152,7 @@ impl GkeProvider {
     async fn find(&self, place: &Place<'_>) -> Result<Option<Value>, ProviderError> {
         let cluster = match self.get(place).await {
             Ok(cluster) => cluster,
-            Err(error) if error.kind == ProviderErrorKind::NotFound => return Ok(None),
+            Err(error) if is_absent(&error, &format!("clusters/{}", place.cluster)) => return Ok(None),
             Err(error) => return Err(error),
         };
         let Some(pool) = place.pool else { return Ok(Some(cluster)) };

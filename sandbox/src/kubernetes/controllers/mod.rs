@@ -3,6 +3,7 @@
 mod balancers;
 mod budget;
 mod deployment;
+mod drain;
 mod endpoints;
 mod garbage;
 mod kubelet;
@@ -21,6 +22,7 @@ use crate::exhibitor::Shares;
 use crate::world::Export;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// The name that the controllers write under.
 const MANAGER: &str = "kube-controller-manager";
@@ -37,6 +39,9 @@ pub(super) struct Controllers {
     /// When a controller wants to look again although nothing changed.
     wake: Option<Time>,
     kubelet: kubelet::Kubelet,
+    /// Nodes to be emptied, and since when.
+    #[serde(default)]
+    draining: BTreeMap<String, Time>,
 }
 
 /// The earliest of the moments that controllers ask to be woken at.
@@ -74,8 +79,24 @@ impl Controllers {
             endpoints::run(registry);
             balancers::run(registry, &mut alarm);
             budget::run(registry, &mut alarm);
+            drain::run(registry, &self.draining, &mut alarm);
             self.wake = alarm.0;
         }
+    }
+
+    /// Nodes to be emptied, and since when.
+    pub(super) const fn draining(&self) -> &BTreeMap<String, Time> {
+        &self.draining
+    }
+
+    /// Says which nodes are to be emptied.
+    pub(super) fn drain(&mut self, nodes: BTreeMap<String, Time>) {
+        self.draining = nodes;
+    }
+
+    /// Those of them that are empty.
+    pub(super) fn drained(&self, store: &Store) -> Vec<String> {
+        self.draining.keys().filter(|node| drain::pods_on(store, node).next().is_none()).cloned().collect()
     }
 
     /// The cluster is gone.
