@@ -213,7 +213,9 @@ impl Answer {
     fn hint(&self, api: Api) -> String {
         match self.http {
             _ if self.rate_limited() => String::new(),
-            _ if self.switched_off() => format!("gcloud services enable {} --project=PROJECT", api.service()),
+            _ if self.switched_off() => {
+                format!("gcloud services enable {} --project={}", api.service(), project(&self.message))
+            }
             403 | 429 if self.over_quota() => {
                 "ask for more at https://console.cloud.google.com/iam-admin/quotas, or ask for less in the file".to_owned()
             }
@@ -221,13 +223,23 @@ impl Answer {
             403 => {
                 let missing = self.permission.as_ref().map(|name| format!(" ({name} is missing)")).unwrap_or_default();
                 format!(
-                    "gcloud projects add-iam-policy-binding PROJECT --member=user:YOU --role={}{missing}",
+                    "gcloud projects add-iam-policy-binding {} --member=\"user:$(gcloud config get account)\" --role={}{missing}",
+                    project(&self.message),
                     api.role()
                 )
             }
             _ => String::new(),
         }
     }
+}
+
+/// The project that a message is about, or what a shell puts in its place.
+fn project(message: &str) -> String {
+    let named = message.split("projects/").nth(1).unwrap_or_default();
+    let part = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | ':' | '.');
+    let name: String = named.chars().take_while(part).collect();
+    let name = name.trim_end_matches(['.', ':']);
+    if name.is_empty() { "\"$(gcloud config get project)\"".to_owned() } else { name.to_owned() }
 }
 
 /// Whether a 404 says that this resource (`clusters/cluster-1`) is absent, and not its project or its location.
@@ -287,4 +299,27 @@ pub(super) fn operation_failure(doing: &str, code: &str, message: &str) -> Provi
     let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
     let message = if message.is_empty() { code.to_owned() } else { format!("{code}: {message}") };
     ProviderError::new(kind, doing, message).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_absent, project};
+    use crate::error::{ProviderError, ProviderErrorKind};
+
+    #[test]
+    fn hints_can_be_pasted() {
+        let denied = "Required 'compute.instances.list' permission for 'projects/my-project' (HTTP 403)";
+        assert_eq!(project(denied), "my-project");
+        assert_eq!(project("denied on projects/example.com:p."), "example.com:p");
+        assert_eq!(project("denied"), "\"$(gcloud config get project)\"");
+    }
+
+    #[test]
+    fn only_the_resource_itself_is_absent() {
+        let error = |message: &str| ProviderError::new(ProviderErrorKind::NotFound, "reading", message);
+        let resource = "clusters/cluster-1";
+        assert!(is_absent(&error("Not found: projects/p/zones/z/clusters/cluster-1."), resource));
+        assert!(!is_absent(&error("Not found: projects/p."), resource));
+        assert!(!is_absent(&error("Location \"z\" does not exist."), resource));
+    }
 }

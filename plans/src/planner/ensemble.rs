@@ -9,7 +9,7 @@ use crate::plan::{
     Action, Call, Change, Disruption, EnsembleTarget, FieldChange, Gate, Precondition, ReadyWhen, Reason,
     StepKind,
 };
-use crate::resource::ResourceKind;
+use crate::resource::{KubeKind, ResourceKind};
 use crate::{exhibitor, quorum};
 use serde_json::{Value, json};
 
@@ -133,7 +133,8 @@ fn changes(
         });
         return;
     }
-    if refuse_unsafe(document, state, now, &lost, draft) {
+    if refuse_unsafe(document, state, now, &lost, draft) || refuse_growing_roll(document, now, wanted, draft)
+    {
         return;
     }
     let mut path = Path { document, live, state, moved: members_move(draft, now, wanted), steps: Vec::new() };
@@ -190,6 +191,25 @@ fn refuse_unsafe(
 /// Whether Exhibitor is still entering pods by itself, up to the size it was started with: a formation that was cut off.
 fn fills_up(state: &EnsembleState, now: u32, lost: &[String]) -> bool {
     lost.is_empty() && state.config.as_ref().is_some_and(|config| exhibitor::fixed_size(config) > now)
+}
+
+/// Newcomers are not ready before they are members, and a roll waits for every pod to be ready before it goes on: both
+/// at once would wait for each other.
+fn refuse_growing_roll(document: &Document, now: u32, wanted: u32, draft: &mut Draft) -> bool {
+    let pods = ResourceKind::Kube(KubeKind::Deployment);
+    let rolls = draft.changes.iter().any(|change| {
+        change.id.kind == pods && change.action == Action::Update && super::changes::rolls_pods(&change.diff)
+    });
+    let refused = rolls && now < wanted;
+    if refused {
+        draft.refuse(
+            "grows-and-rolls",
+            &document.id,
+            format!("the ensemble cannot grow from {now} to {wanted} while its pods are replaced"),
+            format!("apply with `--set spec.exhibitor.replicas={now}` first, then again without it"),
+        );
+    }
+    refused
 }
 
 fn target(state: &EnsembleState, voters: u32, fixed_size: u32) -> EnsembleTarget {

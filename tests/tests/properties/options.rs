@@ -129,6 +129,11 @@ fn options_of_the_file_server() {
 }
 
 #[test]
+fn options_of_the_boot_disk() {
+    block_on(together("tutorial", BOOT));
+}
+
+#[test]
 fn options_of_the_script() {
     block_on(together("tutorial", SCRIPT));
 }
@@ -151,6 +156,11 @@ fn options_of_the_release_channel() {
 #[test]
 fn options_of_the_pods() {
     block_on(together("tutorial", PODS));
+}
+
+#[test]
+fn options_of_the_size() {
+    block_on(each("tutorial", &[], REPLICAS));
 }
 
 #[test]
@@ -212,6 +222,8 @@ fn every_option_has_a_row_or_a_reason() {
     leaves(&serde_json::to_value(zkprov_plans::spec::schema()).unwrap(), "", &mut options);
     let tables = [
         MACHINES,
+        BOOT,
+        REPLICAS,
         SCRIPT,
         SHARES,
         CLUSTER,

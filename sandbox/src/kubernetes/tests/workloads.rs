@@ -210,6 +210,28 @@ fn evictions_respect_the_budget() {
 }
 
 #[test]
+fn a_node_is_drained_within_the_budget() {
+    let mut bench = Bench::new(1);
+    bench.make(DEPLOYMENTS, &deployment("d", 3));
+    bench.make(
+        "/apis/policy/v1/namespaces/default/poddisruptionbudgets",
+        &json!({"metadata": {"name": "b"},
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "d"}}}}),
+    );
+    bench.pass(60_000);
+    let old = Node { draining: Some(bench.now), ..node("node-0") };
+    bench.cluster.set_nodes(&[old, node("node-1")], bench.now);
+    assert!(bench.cluster.drained().is_empty());
+    for _ in 0..2000 {
+        bench.pass(100);
+        let ready = bench.get(&format!("{DEPLOYMENTS}/d"))["status"]["readyReplicas"].as_i64();
+        assert!(ready >= Some(2), "{ready:?}");
+    }
+    assert_eq!(bench.cluster.drained(), ["node-0"]);
+    assert!(bench.pods().iter().all(|pod| pod["spec"]["nodeName"] == "node-1"));
+}
+
+#[test]
 fn exhibitors_answer_behind_pod_and_service_proxies() {
     let mut bench = Bench::new(3);
     bench.make(DEPLOYMENTS, &exhibitor(3));

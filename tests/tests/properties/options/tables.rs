@@ -42,16 +42,6 @@ pub(super) const MACHINES: &[Row] = &[
         Field("instance singlefs-1-vm", "machineType"),
     ),
     row(
-        "spec.fileServer.singleNode.image",
-        &["spec.fileServer.singleNode.image=projects/debian-cloud/global/images/family/debian-12"],
-        Replaces("instance singlefs-1-vm", "metadata.items[zkprov-boot-disk]", "the data disk stays"),
-    ),
-    row(
-        "spec.fileServer.singleNode.bootDisk.size",
-        &["spec.fileServer.singleNode.bootDisk.size=20GB"],
-        Replaces("instance singlefs-1-vm", "metadata.items[zkprov-boot-disk]", "the data disk stays"),
-    ),
-    row(
         "spec.fileServer.singleNode.disk.size",
         &["spec.fileServer.singleNode.disk.size=200GB"],
         Field("disk singlefs-1-vm-data", "sizeGb"),
@@ -90,6 +80,20 @@ pub(super) const MACHINES: &[Row] = &[
         "spec.protection.destroy",
         &["spec.protection.destroy=true"],
         Field("instance singlefs-1-vm", "deletionProtection"),
+    ),
+];
+
+/// What a VM is made from once and for all.
+pub(super) const BOOT: &[Row] = &[
+    row(
+        "spec.fileServer.singleNode.image",
+        &["spec.fileServer.singleNode.image=projects/debian-cloud/global/images/family/debian-12"],
+        Replaces("instance singlefs-1-vm", "metadata.items[zkprov-boot-disk]", "the data disk stays"),
+    ),
+    row(
+        "spec.fileServer.singleNode.bootDisk.size",
+        &["spec.fileServer.singleNode.bootDisk.size=20GB"],
+        Replaces("instance singlefs-1-vm", "metadata.items[zkprov-boot-disk]", "the data disk stays"),
     ),
 ];
 
@@ -196,11 +200,6 @@ pub(super) const CHANNEL: &[Row] = &[row(
 
 pub(super) const PODS: &[Row] = &[
     row(
-        "spec.exhibitor.replicas",
-        &["spec.exhibitor.replicas=5"],
-        Field("deployment exhibitor", "spec.replicas"),
-    ),
-    row(
         "spec.exhibitor.image",
         &["spec.exhibitor.image=mbabineau/zookeeper-exhibitor:3.4.6"],
         Field("deployment exhibitor", "spec.template.spec.containers[exhibitor].image"),
@@ -247,6 +246,20 @@ pub(super) const PODS: &[Row] = &[
         "spec.exhibitor.apiPort",
         &["spec.exhibitor.apiPort=8282"],
         Field("service exhibitor", "spec.ports[api].port"),
+    ),
+];
+
+/// Growing takes newcomers in one by one; pods are not replaced at the same time.
+pub(super) const REPLICAS: &[Row] = &[
+    row(
+        "spec.exhibitor.replicas",
+        &["spec.exhibitor.replicas=5"],
+        Field("deployment exhibitor", "spec.replicas"),
+    ),
+    row(
+        "spec.exhibitor.replicas",
+        &["spec.exhibitor.replicas=5", "spec.exhibitor.pullPolicy=Always"],
+        Refuses("grows-and-rolls", "--set spec.exhibitor.replicas=3"),
     ),
 ];
 
