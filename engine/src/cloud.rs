@@ -352,16 +352,25 @@ pub struct EnsembleProviders<'a> {
 /// The lock while it is held, and the task that keeps it.
 struct Held {
     lock: Arc<Lock>,
-    keeper: JoinHandle<ProviderError>,
+    keeper: Keeper,
+}
+
+/// The task that heartbeats. It ends with whoever holds the lock: what is no longer held is to expire.
+struct Keeper(JoinHandle<ProviderError>);
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl EnsembleProviders<'_> {
     /// Gives the lock back, if it was taken. One that cannot be given back expires by itself.
     pub async fn release(&self) {
-        let Some(held) = self.lock.lock().await.take() else { return };
-        held.keeper.abort();
+        let Some(mut held) = self.lock.lock().await.take() else { return };
+        held.keeper.0.abort();
         // The task ends at its next await: then the lock has one owner.
-        let _ = held.keeper.await;
+        let _ = (&mut held.keeper.0).await;
         if let Some(lock) = Arc::into_inner(held.lock)
             && let Err(error) = lock.release().await
         {
@@ -381,7 +390,7 @@ impl EnsembleProviders<'_> {
         let mut slot = self.lock.lock().await;
         if let Some(held) = slot.as_mut() {
             // The keeper ends only when the lock is lost.
-            return if held.keeper.is_finished() { Err(lost(&mut held.keeper).await) } else { Ok(()) };
+            return if held.keeper.0.is_finished() { Err(lost(&mut held.keeper.0).await) } else { Ok(()) };
         }
         let (name, namespace) = (&self.spec.name, &self.spec.exhibitor.namespace);
         let kubernetes = Arc::clone(&self.inside().await?.kubernetes);
@@ -390,7 +399,8 @@ impl EnsembleProviders<'_> {
             Ok(lock) => {
                 let lock = Arc::new(lock);
                 let kept = Arc::clone(&lock);
-                *slot = Some(Held { lock, keeper: tokio::spawn(async move { kept.keep().await }) });
+                let keeper = Keeper(tokio::spawn(async move { kept.keep().await }));
+                *slot = Some(Held { lock, keeper });
                 Ok(())
             }
             // The lock lives in the ensemble's namespace, which this step or one after it creates.

@@ -19,7 +19,12 @@ const FIELDS: [&str; 8] =
 pub fn inventory(cloud: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(cloud.join("world.json")).unwrap();
     let state: Value = serde_json::from_str(&text).unwrap();
-    let world = &state["world"];
+    inventory_of(&state["world"])
+}
+
+/// One line a resource, sorted, of a world in the form it is stored in.
+#[must_use]
+pub fn inventory_of(world: &Value) -> Vec<String> {
     let mut lines = Vec::new();
     for (path, resource) in entries(&world["compute"]["resources"]) {
         let fields: Vec<String> = FIELDS.iter().map(|field| resource[field].to_string()).collect();

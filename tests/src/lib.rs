@@ -6,7 +6,7 @@
 mod inventory;
 mod process;
 
-pub use inventory::inventory;
+pub use inventory::{inventory, inventory_of};
 pub use process::{Background, Output, Program};
 
 use std::path::{Path, PathBuf};

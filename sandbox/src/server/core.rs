@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 /// Longest step of virtual time for a request that waits on an instant clock, so that a long poll sees its deadline.
 const WAIT_STEP: Time = 30_000;
 /// Shortest such step: nobody who waits looks more often.
-const POLL: Time = 1_000;
+const POLL: Time = 5_000;
 /// Most virtual time that is caught up at once on a paced clock after nothing was asked for a while.
 const CATCH_UP: Time = 15 * 60_000;
 /// Recent requests that are remembered.
@@ -43,8 +43,8 @@ struct Inner {
     listeners: Listeners,
     faults: Faults,
     cut: Option<Cut>,
-    /// After a cut nothing is served any more.
-    dead: bool,
+    /// The request that was cut, by method and target. After it nothing is served any more.
+    struck: Option<String>,
     requests: usize,
     mutations: usize,
     log: VecDeque<LogEntry>,
@@ -76,7 +76,7 @@ impl Core {
                 listeners,
                 faults: Faults::new(options.faults.clone()),
                 cut: options.cut_at,
-                dead: false,
+                struck: None,
                 requests: 0,
                 mutations: 0,
                 log: VecDeque::new(),
@@ -138,13 +138,13 @@ impl Core {
             inner.mutations += 1;
         }
         let cut = inner.cut_now(request, Side::Before);
-        let effect = if inner.dead { None } else { inner.faults.strike(request) };
+        let effect = if inner.struck.is_some() { None } else { inner.faults.strike(request) };
         let entry = LogEntry {
             at: inner.world.now,
             service: service_name(&request.service).to_owned(),
             method: request.method.clone(),
             target: target_of(request),
-            fault: if inner.dead {
+            fault: if inner.struck.is_some() {
                 Some("cut".to_owned())
             } else {
                 effect.as_ref().map(|e| format!("{e:?}"))
@@ -154,13 +154,13 @@ impl Core {
             inner.log.pop_front();
         }
         inner.log.push_back(entry);
-        if cut || inner.dead { Admission::Drop } else { Admission::Serve(effect) }
+        if cut || inner.struck.is_some() { Admission::Drop } else { Admission::Serve(effect) }
     }
 
     /// After a request took effect: whether its response is to be lost.
     pub(crate) fn cut_after(&self, request: &Request) -> bool {
         let mut inner = self.lock();
-        inner.cut_now(request, Side::After) || inner.dead
+        inner.cut_now(request, Side::After) || inner.struck.is_some()
     }
 
     /// Hands a request to the world. `arrived` is when it was first handed in, `None` when it is now. Returns the answer
@@ -195,7 +195,7 @@ impl Core {
         cursor: &mut WatchCursor,
     ) -> Result<(Vec<u8>, bool), StoreError> {
         self.turn(|inner, _| match inner.world.kubernetes.get(cluster) {
-            _ if inner.dead => (Vec::new(), true),
+            _ if inner.struck.is_some() => (Vec::new(), true),
             Some(cluster) => cluster.watch(cursor, inner.world.now),
             None => (Vec::new(), true),
         })
@@ -282,7 +282,7 @@ impl Core {
     /// Sets where to cut, with changing requests counted anew, and serves again.
     pub(crate) fn set_cut(&self, cut: Option<Cut>) {
         let mut inner = self.lock();
-        (inner.cut, inner.dead, inner.mutations) = (cut, false, 0);
+        (inner.cut, inner.struck, inner.mutations) = (cut, None, 0);
     }
 
     /// Lets `act` see or change the fault rules.
@@ -302,8 +302,8 @@ impl Core {
         self.lock().mutations
     }
 
-    pub(crate) fn is_cut(&self) -> bool {
-        self.lock().dead
+    pub(crate) fn struck(&self) -> Option<String> {
+        self.lock().struck.clone()
     }
 
     pub(crate) fn log(&self) -> Vec<LogEntry> {
@@ -377,7 +377,9 @@ impl Inner {
     fn cut_now(&mut self, request: &Request, side: Side) -> bool {
         let due =
             self.cut.is_some_and(|cut| cut.side == side && cut.at == self.mutations) && mutating(request);
-        self.dead |= due;
+        if due {
+            self.struck = Some(format!("{} {}", request.method, target_of(request)));
+        }
         due
     }
 }

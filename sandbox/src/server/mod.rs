@@ -213,10 +213,10 @@ impl Running {
         self.core.mutation_count()
     }
 
-    /// Whether [`Options::cut_at`] has happened.
+    /// Method and target of the request at which [`Options::cut_at`] has happened; `None` when it has not.
     #[must_use]
-    pub fn is_cut(&self) -> bool {
-        self.core.is_cut()
+    pub fn cut_request(&self) -> Option<String> {
+        self.core.struck()
     }
 
     /// The most recent requests, oldest first.

@@ -20,6 +20,7 @@ use zkprov_plans::report::{Report, Style, text};
 use zkprov_plans::saved::{Approval, approve};
 use zkprov_plans::spec::{Defaults, Source, ValidSpec, load};
 use zkprov_sandbox::server::{self, Clock, Options, Running};
+use zkprov_tests::inventory_of;
 
 /// Polls often: the sandbox's time goes by only when somebody asks.
 const PACE: Pace = Pace {
@@ -135,6 +136,33 @@ impl Lab {
     /// What `zkprov plan` does.
     pub(crate) async fn plan(&self, spec: &ValidSpec) -> Planned {
         self.client().await.plan(spec, Mode::Apply).await
+    }
+
+    /// Lets a run go on until the cut that is set, and be gone with it, as a process that is killed. Returns the request
+    /// that was cut; `None` when the run ended before.
+    pub(crate) async fn until_cut(&self, run: impl Future<Output = Result<(), String>>) -> Option<String> {
+        tokio::select! {
+            biased;
+            () = self.cut_strikes() => self.running.cut_request(),
+            ended = run => {
+                // A run may give up on the cut before we see it.
+                let request = self.running.cut_request();
+                assert!(request.is_some() || ended.is_ok(), "without a cut: {ended:?}");
+                request
+            }
+        }
+    }
+
+    /// Returns when the cut that is set has happened.
+    pub(crate) async fn cut_strikes(&self) {
+        while self.running.cut_request().is_none() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// What stands there, comparable with another run's.
+    pub(crate) fn inventory(&self) -> Vec<String> {
+        inventory_of(&serde_json::to_value(self.running.world().unwrap()).unwrap())
     }
 }
 
