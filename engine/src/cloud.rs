@@ -154,6 +154,27 @@ impl Cloud {
         Ok(())
     }
 
+    /// Waits until every voter that has a pod serves, for as long as Exhibitor may take to restart them all. Gives up
+    /// without an error: the reading that follows tells who does not serve.
+    ///
+    /// # Errors
+    /// When the API stopped answering.
+    pub async fn rest_members(
+        &self,
+        requests: &[ReadRequest<'_>],
+        progress: Progress<'_>,
+    ) -> Result<(), ProviderError> {
+        for request in requests {
+            let Ok(Some(inside)) = self.enter(request.spec).await else { continue };
+            let id = inside.ensemble.id(request);
+            let rested = inside.ensemble.until_at_rest(&id, progress);
+            if let Ok(rested) = tokio::time::timeout(self.pace().restart, rested).await {
+                rested?;
+            }
+        }
+        Ok(())
+    }
+
     /// The providers of one ensemble's resources, for the executor.
     #[must_use]
     pub fn providers<'a>(&'a self, spec: &'a ValidSpec, holder: Holder) -> EnsembleProviders<'a> {

@@ -37,6 +37,9 @@ pub struct Pace {
     pub step: Duration,
     /// Deadline of a formation.
     pub formation: Duration,
+    /// How long Exhibitor may take to restart every member by itself: it reads its file and looks at ZooKeeper each half
+    /// minute, and an election can take another.
+    pub restart: Duration,
 }
 
 impl Default for Pace {
@@ -48,6 +51,7 @@ impl Default for Pace {
             request: Duration::from_secs(10),
             step: Duration::from_secs(45 * 60),
             formation: Duration::from_secs(15 * 60),
+            restart: Duration::from_secs(2 * 60),
         }
     }
 }

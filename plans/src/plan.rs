@@ -322,6 +322,11 @@ pub enum StepKind {
     Gate(Gate),
 }
 
+/// Code of the finding that too few voters serve for any change of the ensemble.
+pub const NO_QUORUM: &str = "no-quorum";
+/// Code of the finding that a voter does not serve while something else is to change.
+pub const MEMBER_MISSING: &str = "member-missing";
+
 /// Something that stops a plan from being applied, or that its reader must know.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Finding {
@@ -383,6 +388,13 @@ impl Plan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.gaps.is_empty()
+    }
+
+    /// Whether the plan is refused because voters do not serve now: they may be restarting.
+    #[must_use]
+    pub fn waits_for_members(&self) -> bool {
+        let codes = [NO_QUORUM, MEMBER_MISSING];
+        self.findings.iter().any(|finding| codes.contains(&finding.code.as_str()))
     }
 
     /// The changes among the steps, with their index.

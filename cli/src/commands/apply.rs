@@ -18,23 +18,31 @@ pub(super) async fn run(context: &Context, args: &Apply) -> Result<Exit, Command
         None => {
             let specs = input::specs(context)?;
             let session = Session::open(context).await?;
-            let result = fresh(context, args, &session, specs, &sink).await;
+            let result = fresh(context, &session, specs, &args.consent, args.yes, &sink).await;
             session.close().await;
             result
         }
     }
 }
 
-async fn fresh(
+/// Plans on fresh readings, asks, carries out.
+pub(super) async fn fresh(
     context: &Context,
-    args: &Apply,
     session: &Session,
     specs: Vec<zkprov_plans::spec::ValidSpec>,
+    consent: &Consent,
+    yes: bool,
     sink: &Sink,
 ) -> Result<Exit, CommandError> {
     let desired = pipeline::render(context, &specs)?;
     run::settle(session, &specs, &desired, Mode::Apply, sink).await?;
-    let planned = pipeline::plan_rendered(session, specs, desired, Mode::Apply, &args.consent).await?;
+    let mut planned = pipeline::plan_rendered(session, specs, desired, Mode::Apply, consent).await?;
+    if planned.iter().any(|one| one.plan.waits_for_members()) {
+        // A run that was killed leaves members that restart. Those that stay away are refused by the second plan.
+        run::rest(session, &planned, sink).await?;
+        let (specs, desired) = planned.into_iter().map(|one| (one.spec, one.plan.desired)).unzip();
+        planned = pipeline::plan_rendered(session, specs, desired, Mode::Apply, consent).await?;
+    }
     if sink.is_text() {
         context.ui.result(&super::plan::text_of(context, PlanFormat::Text, &planned))?;
     }
@@ -42,12 +50,12 @@ async fn fresh(
     if planned.iter().all(|one| one.plan.steps.is_empty()) {
         return run::conclude(context, session, planned, sink).await;
     }
-    let approval = if args.yes { Approval::Flag } else { ask(context)? };
+    let approval = if yes { Approval::Flag } else { ask(context)? };
     run::carry_out(context, session, planned, approval, sink).await
 }
 
 /// The prompt: only the word `yes` approves.
-pub(super) fn ask(context: &Context) -> Result<Approval, CommandError> {
+fn ask(context: &Context) -> Result<Approval, CommandError> {
     if !context.interactive() {
         return Err(CommandError::new(
             Exit::Usage,

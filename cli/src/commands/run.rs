@@ -80,6 +80,17 @@ pub(super) async fn settle(
     }
 }
 
+/// Waits for members that restart.
+pub(super) async fn rest(session: &Session, planned: &[Planned], sink: &Sink) -> Result<(), CommandError> {
+    let requests: Vec<ReadRequest<'_>> =
+        planned.iter().map(|one| ReadRequest { spec: &one.spec, desired: &one.plan.desired }).collect();
+    let progress = |message: String| sink.events().emit(Event::StepProgress { step: 0, message });
+    tokio::select! {
+        result = session.cloud.rest_members(&requests, &progress) => Ok(result?),
+        never = sink.beat() => match never {},
+    }
+}
+
 /// Plans with gaps or fatal findings are not carried out. `said`: the plan itself was printed already.
 pub(super) fn refuse(planned: &[Planned], said: bool) -> Result<(), CommandError> {
     let gap = planned.iter().flat_map(|one| &one.plan.gaps).next();

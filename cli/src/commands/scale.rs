@@ -1,15 +1,13 @@
 //! `zkprov scale N`: the guarded steps to another odd size.
 
-use super::run::{self, Sink};
-use crate::args::{Consent, PlanFormat, Scale};
+use super::run::Sink;
+use crate::args::{Consent, Scale};
 use crate::context::Context;
 use crate::error::{CommandError, Exit};
+use crate::input;
 use crate::session::Session;
-use crate::{input, pipeline};
 use zkprov_plans::diagnostic::Severity;
-use zkprov_plans::plan::Mode;
 use zkprov_plans::quorum;
-use zkprov_plans::saved::Approval;
 use zkprov_plans::spec;
 
 pub(super) async fn run(context: &Context, args: &Scale) -> Result<Exit, CommandError> {
@@ -28,7 +26,8 @@ pub(super) async fn run(context: &Context, args: &Scale) -> Result<Exit, Command
     let name = loaded.specs.first().map(|spec| spec.name.clone()).unwrap_or_default();
     let sink = Sink::new(context, args.format);
     let session = Session::open(context).await?;
-    let result = scale(context, args, &session, loaded.specs, &sink).await;
+    let result =
+        super::apply::fresh(context, &session, loaded.specs, &Consent::default(), args.yes, &sink).await;
     session.close().await;
     let exit = result?;
     if args.write && exit == Exit::Done {
@@ -64,27 +63,6 @@ fn refuse_even(replicas: u32) -> Result<(), CommandError> {
         ),
     )
     .hint(choices))
-}
-
-async fn scale(
-    context: &Context,
-    args: &Scale,
-    session: &Session,
-    specs: Vec<spec::ValidSpec>,
-    sink: &Sink,
-) -> Result<Exit, CommandError> {
-    let desired = pipeline::render(context, &specs)?;
-    run::settle(session, &specs, &desired, Mode::Apply, sink).await?;
-    let planned = pipeline::plan_rendered(session, specs, desired, Mode::Apply, &Consent::default()).await?;
-    if sink.is_text() {
-        context.ui.result(&super::plan::text_of(context, PlanFormat::Text, &planned))?;
-    }
-    run::refuse(&planned, sink.is_text())?;
-    if planned.iter().all(|one| one.plan.steps.is_empty()) {
-        return run::conclude(context, session, planned, sink).await;
-    }
-    let approval = if args.yes { Approval::Flag } else { super::apply::ask(context)? };
-    run::carry_out(context, session, planned, approval, sink).await
 }
 
 /// The file follows, its comments and layout kept.

@@ -34,6 +34,13 @@ enum Start {
     Outgrown,
 }
 
+/// Which number of voters a wait for the ensemble is about.
+#[derive(Clone, Copy)]
+enum Asks {
+    AsPlanned,
+    OfVotersThereAre,
+}
+
 impl Context<'_> {
     /// Carries out a change.
     pub(super) async fn change(&self, change: &Change) -> Result<(), ProviderError> {
@@ -48,7 +55,7 @@ impl Context<'_> {
                 Start::Outgrown => return Ok(()),
             }
         }
-        self.wait(&provider, change).await
+        self.wait(&provider, change, Asks::AsPlanned).await
     }
 
     /// Repeats a harmless call until it is answered; a lasting fault ends it.
@@ -214,7 +221,12 @@ impl Context<'_> {
     }
 
     /// Waits until the change is ready; the deadline depends on what is waited for.
-    async fn wait(&self, provider: &Arc<dyn Provider>, change: &Change) -> Result<(), ProviderError> {
+    async fn wait(
+        &self,
+        provider: &Arc<dyn Provider>,
+        change: &Change,
+        asks: Asks,
+    ) -> Result<(), ProviderError> {
         let deadline = match change.ready_when {
             ReadyWhen::Done => return Ok(()),
             ReadyWhen::EnsembleServes { .. } => self.run.pace.formation,
@@ -229,7 +241,7 @@ impl Context<'_> {
         let mut said = String::new();
         let waiting = || format!("waiting for {}", change.id);
         loop {
-            match self.patiently(|| provider.ready(change)).await? {
+            match self.verdict(provider, change, asks).await? {
                 Verdict::Ready => return Ok(()),
                 Verdict::Failed { reason, hint } => {
                     return Err(ProviderError::new(Kind::Failed, waiting(), reason).hint(hint));
@@ -250,7 +262,7 @@ impl Context<'_> {
 
     /// Waits for what a gate asks, on fresh readings.
     pub(super) async fn gate(&self, gate: &Gate) -> Result<(), ProviderError> {
-        let Some(mut looked) = self.looked_at(gate) else { return Ok(()) };
+        let Some(looked) = self.looked_at(gate) else { return Ok(()) };
         let provider = match self.patiently(|| self.run.providers.of(&looked.id)).await {
             Ok(provider) => provider,
             // The cluster is gone, and every mount with it.
@@ -259,29 +271,35 @@ impl Context<'_> {
             }
             Err(error) => return Err(error),
         };
-        let until = Instant::now() + self.run.pace.formation;
-        while matches!(gate, Gate::Quorum { .. })
-            && let Ok(false) = self.at_rest(&provider, &mut looked).await
-        {
-            if timeout_at(until, provider.changed(&looked)).await.is_err() {
-                break;
-            }
-        }
-        self.wait(&provider, &looked).await.map_err(|error| {
+        let asks = if matches!(gate, Gate::Quorum { .. }) { Asks::OfVotersThereAre } else { Asks::AsPlanned };
+        self.wait(&provider, &looked, asks).await.map_err(|error| {
             let shut = matches!(error.kind, Kind::Deadline | Kind::Failed);
             if shut { ProviderError { kind: Kind::Refused, ..error } } else { error }
         })
     }
 
-    /// Whether every voter there is serves, whatever their number: Exhibitor itself may go on filling up the ensemble while a
-    /// gate waits. The gate then asks for that number; the step behind it compares it with the plan.
-    async fn at_rest(&self, provider: &Arc<dyn Provider>, gate: &mut Change) -> Result<bool, ProviderError> {
-        if let Reading::Known(live) = self.read(provider, gate).await?
-            && let Some(voters) = voters(&live.document)
-        {
-            gate.ready_when = ReadyWhen::EnsembleServes { voters };
+    /// Whether it is ready now. Exhibitor itself may go on filling up the ensemble while a gate waits: the gate asks for the
+    /// voters there are, the step behind it compares them with the plan.
+    async fn verdict(
+        &self,
+        provider: &Arc<dyn Provider>,
+        change: &Change,
+        asks: Asks,
+    ) -> Result<Verdict, ProviderError> {
+        let there = match asks {
+            Asks::AsPlanned => None,
+            Asks::OfVotersThereAre => match self.read(provider, change).await? {
+                Reading::Known(live) => voters(&live.document),
+                Reading::Absent | Reading::Unavailable(_) => None,
+            },
+        };
+        match there {
+            Some(voters) => {
+                let looked = Change::look(&change.id, ReadyWhen::EnsembleServes { voters });
+                self.patiently(|| provider.ready(&looked)).await
+            }
+            None => self.patiently(|| provider.ready(change)).await,
         }
-        Ok(self.patiently(|| provider.ready(gate)).await? == Verdict::Ready)
     }
 
     fn looked_at(&self, gate: &Gate) -> Option<Change> {

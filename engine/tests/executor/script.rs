@@ -30,6 +30,7 @@ pub(crate) const PACE: Pace = Pace {
     request: Duration::from_secs(10),
     step: Duration::from_secs(60),
     formation: Duration::from_secs(120),
+    restart: Duration::from_secs(120),
 };
 
 /// What befalls one call.

@@ -6,8 +6,8 @@ use crate::diff;
 use crate::document::Document;
 use crate::observed::{EnsembleState, Live, Reading};
 use crate::plan::{
-    Action, Call, Change, Disruption, EnsembleTarget, FieldChange, Gate, Precondition, ReadyWhen, Reason,
-    StepKind,
+    Action, Call, Change, Disruption, EnsembleTarget, FieldChange, Gate, MEMBER_MISSING, NO_QUORUM,
+    Precondition, ReadyWhen, Reason, StepKind,
 };
 use crate::resource::{KubeKind, ResourceKind};
 use crate::{exhibitor, quorum};
@@ -170,14 +170,14 @@ fn refuse_unsafe(
         return false;
     } else if healthy < need {
         draft.refuse(
-            "no-quorum",
+            NO_QUORUM,
             &document.id,
             format!("{healthy} of {now} voters serve and {need} are needed: membership must not change now"),
             "look at `zkprov status`; bring the missing members back first",
         );
     } else if lost.is_empty() && healthy < now {
         draft.refuse(
-            "member-missing",
+            MEMBER_MISSING,
             &document.id,
             format!("{healthy} of {now} voters serve: a change could cost the quorum"),
             "look at `zkprov status` and wait until all serve, then plan again",

@@ -30,6 +30,7 @@ const PACE: Pace = Pace {
     request: Duration::from_secs(10),
     step: Duration::from_secs(90),
     formation: Duration::from_secs(90),
+    restart: Duration::from_secs(30),
 };
 
 /// The text of an example's file.
@@ -213,7 +214,11 @@ impl Client {
         if mode == Mode::Apply {
             self.cloud.settle_members(&[request], &|_| ()).await.map_err(unsettled)?;
         }
-        let planned = self.plan(spec, mode).await;
+        let mut planned = self.plan(spec, mode).await;
+        if planned.plan.waits_for_members() {
+            self.cloud.rest_members(&[request], &|_| ()).await.map_err(unsettled)?;
+            planned = self.plan(spec, mode).await;
+        }
         if planned.refused() || !planned.plan.gaps.is_empty() {
             return Err(format!("refused:\n{}", planned.words()));
         }

@@ -93,11 +93,36 @@ impl EnsembleProvider {
         selectors.get(id).cloned().unwrap_or_else(|| format!("app={}", id.name))
     }
 
+    /// Waits until every voter there is serves, whatever their number.
+    pub(crate) async fn until_at_rest(
+        &self,
+        id: &ResourceId,
+        progress: Progress<'_>,
+    ) -> Result<(), ProviderError> {
+        let mut said = String::new();
+        loop {
+            let state = self.look(id).await?;
+            match quorum::converged(&state, quorum::voters(&state)) {
+                Verdict::Ready | Verdict::Failed { .. } => return Ok(()),
+                Verdict::Progressing(message) if message != said => {
+                    progress(message.clone());
+                    said = message;
+                }
+                Verdict::Progressing(_) => {}
+            }
+            tokio::time::sleep(self.kubernetes.pace.poll).await;
+        }
+    }
+
     /// Waits until no roll is under way.
     async fn until_still(&self, id: &ResourceId, progress: Progress<'_>) -> Result<(), ProviderError> {
         let wait = async {
+            let mut said = false;
             while self.look(id).await?.rolling {
-                progress("Exhibitor is rolling a change through the members".to_owned());
+                if !said {
+                    progress("Exhibitor is rolling a change through the members".to_owned());
+                    said = true;
+                }
                 tokio::time::sleep(self.kubernetes.pace.poll).await;
             }
             Ok(())
