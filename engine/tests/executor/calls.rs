@@ -55,10 +55,8 @@ async fn the_server_says_how_long_to_wait() {
     assert_eq!(script.run(&only(create("a")), 1).await.outcome, Outcome::Done);
     // Two calls of two seconds each.
     assert_eq!(seconds(start), 37 + 4);
-    let pauses = script.events().into_iter().filter_map(|event| match event {
-        Event::StepRetried { delay_ms, .. } => Some(delay_ms),
-        _ => None,
-    });
+    let pause = |event| if let Event::StepRetried { delay_ms, .. } = event { Some(delay_ms) } else { None };
+    let pauses = script.events().into_iter().filter_map(pause);
     assert_eq!(pauses.collect::<Vec<_>>(), [37_000]);
 }
 
