@@ -49,7 +49,8 @@ pub fn file_server(attribute: Option<&str>, serial_tail: Option<&str>, generatio
     let told = attribute.and_then(Report::parse).filter(|report| report.generation == generation);
     let report = told.or_else(|| {
         let mut reports = serial.lines().filter_map(|line| Report::parse(script_line(line)?));
-        reports.rfind(|report| report.generation == generation)
+        // The last one of all: behind another rendering's, this one's would be from before it.
+        reports.next_back().filter(|report| report.generation == generation)
     });
     match report {
         Some(Report { state: ScriptState::Ready, .. }) => Verdict::Ready,
@@ -264,8 +265,9 @@ mod tests {
 
     #[test]
     fn reports_of_the_start_up_script() {
-        let serial = "[   9.1] startup-script: fileserver: step=mount\r\n\
-                      [   9.2] startup-script: fileserver: FAILED generation=g1 step=disk reason=not blank\n\
+        let failed = "[   9.1] startup-script: fileserver: step=mount\r\n\
+                      [   9.2] startup-script: fileserver: FAILED generation=g1 step=disk reason=not blank\n";
+        let serial = "[   9.2] startup-script: fileserver: FAILED generation=g1 step=disk reason=not blank\n\
                       [  99.2] startup-script: fileserver: READY generation=g2 boot=b bytes=1\n";
         for (attribute, serial, generation, expected) in [
             (Some("ready generation=g1 boot=b bytes=7"), None, "g1", "ready"),
@@ -276,7 +278,8 @@ mod tests {
             (Some("failed generation=g1 step=disk reason=not blank"), None, "g1", "failed"),
             (Some("garbage"), None, "g1", "progressing"),
             (None, None, "g1", "progressing"),
-            (None, Some(serial), "g1", "failed"),
+            (None, Some(failed), "g1", "failed"),
+            (None, Some(serial), "g1", "progressing"),
             (None, Some(serial), "g2", "ready"),
             (None, Some(serial), "g3", "progressing"),
             (Some("running generation=g2"), Some(serial), "g2", "progressing"),

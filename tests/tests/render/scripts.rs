@@ -3,6 +3,7 @@
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use zkprov_plans::document::Desired;
 
@@ -56,18 +57,66 @@ fn bash_parses_every_script() {
     }
 }
 
-/// Where shellcheck is not installed nothing is checked, unless `CI` is set: there it has to be.
+/// The shellcheck that `tests/run` found, or the one on `PATH`. Without one nothing is checked, unless `CI` is set: there
+/// it has to be.
+fn shellcheck() -> Option<String> {
+    let program = std::env::var("ZKPROV_SHELLCHECK").unwrap_or_else(|_| "shellcheck".to_owned());
+    if Command::new(&program).arg("--version").output().is_ok() {
+        return Some(program);
+    }
+    assert!(std::env::var_os("CI").is_none(), "{program} is not installed");
+    None
+}
+
 #[test]
 fn shellcheck_finds_nothing() {
-    if Command::new("shellcheck").arg("--version").output().is_err() {
-        assert!(std::env::var_os("CI").is_none(), "shellcheck is not installed");
+    let Some(shellcheck) = shellcheck() else {
         eprintln!("skipped: shellcheck is not installed");
         return;
-    }
+    };
     for (name, script) in scripts() {
-        let output = run("shellcheck", &["--shell=bash", "-"], &script).unwrap();
+        let output = run(&shellcheck, &["--shell=bash", "-"], &script).unwrap();
         assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stdout));
     }
+}
+
+/// Files below a folder that begin like a shell script.
+fn shell_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = vec![];
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(shell_files(&entry.path()));
+            continue;
+        }
+        let content = std::fs::read(entry.path()).unwrap_or_default();
+        let first = content.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        if [&b"#!/usr/bin/env bash"[..], b"#!/bin/bash", b"#!/bin/sh", b"# shellcheck shell=bash"]
+            .contains(&first)
+        {
+            found.push(entry.path());
+        }
+    }
+    found
+}
+
+#[test]
+fn shellcheck_finds_nothing_in_the_repository() {
+    let Some(shellcheck) = shellcheck() else {
+        eprintln!("skipped: shellcheck is not installed");
+        return;
+    };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folders = [".ci", "examples", "images", "tests/install", "tests/real"];
+    let found = folders.iter().flat_map(|folder| shell_files(&root.join(folder)));
+    let scripts: Vec<PathBuf> = found.chain([root.join("tests/run")]).collect();
+    assert!(scripts.len() > 15, "only {scripts:?}");
+    let output = Command::new(shellcheck)
+        .args(["--external-sources", "--source-path=SCRIPTDIR"])
+        .args(&scripts)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
 /// Runs the readiness probe against a ZooKeeper that gives this answer to `srvr`, in a pod that sees this size and
