@@ -5,7 +5,7 @@ use crate::credentials::Credentials;
 use crate::error::{ProviderError, ProviderErrorKind, one_line};
 use crate::executor::Providers;
 use crate::lease::{Clock, Lock};
-use crate::provider::{Observation, Progress, Provider, ReadRequest};
+use crate::provider::{Course, Observation, Progress, Provider, ReadRequest};
 use crate::providers::compute::ComputeProvider;
 use crate::providers::ensemble::EnsembleProvider;
 use crate::providers::filestore::FilestoreProvider;
@@ -122,7 +122,8 @@ impl Cloud {
         for provider in google {
             let observations = provider.observe(requests).await;
             for operation in observations.iter().flat_map(|observation| &observation.operations) {
-                progress(format!("{} is under way on {}", operation.verb, operation.target));
+                let words = format!("{} is under way on {}", operation.verb, operation.target);
+                progress(Course::Doing(words));
                 provider.settle(&operation.target, progress).await?;
             }
         }
@@ -292,7 +293,7 @@ impl InCluster {
                 Verdict::Ready => return Ok(true),
                 Verdict::Failed { .. } => return Ok(false),
                 Verdict::Progressing(message) if message != said => {
-                    progress(message.clone());
+                    progress(Course::Doing(message.clone()));
                     said = message;
                 }
                 Verdict::Progressing(_) => {}

@@ -37,8 +37,8 @@ pub struct Pace {
     pub step: Duration,
     /// Deadline of a formation.
     pub formation: Duration,
-    /// How long Exhibitor may take to restart every member by itself: it reads its file and looks at ZooKeeper each half
-    /// minute, and an election can take another.
+    /// How long Exhibitor may take to bring every member back by itself: to give the place of a lost one to a new pod it
+    /// takes up to two minutes, to restart the others another, and an election can take half of one more.
     pub restart: Duration,
 }
 
@@ -51,7 +51,7 @@ impl Default for Pace {
             request: Duration::from_secs(10),
             step: Duration::from_secs(45 * 60),
             formation: Duration::from_secs(15 * 60),
-            restart: Duration::from_secs(2 * 60),
+            restart: Duration::from_secs(4 * 60),
         }
     }
 }

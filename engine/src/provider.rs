@@ -32,8 +32,27 @@ pub struct Observation {
     pub operations: Vec<RunningOperation>,
 }
 
-/// Tells what a wait is waiting for.
-pub type Progress<'a> = &'a (dyn Fn(String) + Send + Sync);
+/// What a provider tells of its course, in words for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Course {
+    /// What it does, or waits for.
+    Doing(String),
+    /// The request is answered and its operation under way: the cloud goes on by itself, whoever waits for it.
+    UnderWay(String),
+}
+
+impl Course {
+    /// The words.
+    #[must_use]
+    pub fn words(self) -> String {
+        match self {
+            Self::Doing(words) | Self::UnderWay(words) => words,
+        }
+    }
+}
+
+/// Tells the course.
+pub type Progress<'a> = &'a (dyn Fn(Course) + Send + Sync);
 
 /// One API.
 pub trait Provider: Send + Sync {

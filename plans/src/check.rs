@@ -58,6 +58,9 @@ pub fn check(plan: &Plan, observed: &Observed, adopt: bool) -> Vec<Finding> {
     if let Some(message) = voter_fault(plan) {
         bug("voters", None, message);
     }
+    if let Some(message) = pods_fault(plan, observed) {
+        bug("pods-before-votes", None, message);
+    }
     if let Some(id) = server_fault(plan) {
         bug("file-server-order", Some(id), format!("{id} goes before what mounts it"));
     }
@@ -126,6 +129,29 @@ fn voter_fault(plan: &Plan) -> Option<String> {
         last = Some(to);
     }
     None
+}
+
+/// Pods go after their votes: a Deployment shrinks behind the step that leaves as few voters as it keeps pods.
+fn pods_fault(plan: &Plan, observed: &Observed) -> Option<String> {
+    if plan.findings.iter().any(|finding| finding.fatal) {
+        // Refused already, and so without the ensemble's steps.
+        return None;
+    }
+    let voters = observed.resources.iter().find_map(|(id, reading)| match reading {
+        Reading::Known(live) if id.kind == ResourceKind::Ensemble => live.document.get("voters")?.as_u64(),
+        Reading::Known(_) | Reading::Absent | Reading::Unavailable(_) => None,
+    })?;
+    let mut left = voters;
+    plan.steps.iter().enumerate().find_map(|(index, step)| {
+        let StepKind::Change(change) = &step.kind else { return None };
+        if let Reason::EnsembleStep { to, .. } = change.reason {
+            left = u64::from(to);
+        }
+        let shrinks = change.id.kind == ResourceKind::Kube(KubeKind::Deployment)
+            && change.diff.iter().any(|field| field.path == "spec.replicas");
+        let pods = change.body.pointer("/spec/replicas").filter(|_| shrinks)?.as_u64()?;
+        (pods < left).then(|| format!("step {index} keeps {pods} pods of {left} voters"))
+    })
 }
 
 /// Deleting a file server comes after every deletion inside the cluster, and of the cluster.

@@ -222,6 +222,23 @@ fn a_missing_member_stops_every_other_change_of_the_ensemble() {
 }
 
 #[test]
+fn the_size_does_not_change_while_a_member_has_no_pod() {
+    let (_, five) = tutorial(&["spec.exhibitor.replicas=5"]);
+    let (spec, three) = tutorial(&[]);
+    let mut observed = everything(&five, 5);
+    predict(&mut observed, &three);
+    if let Reading::Known(state) = &mut observed.ensemble {
+        state.pods.remove(0);
+        state.members[0].zookeeper = None;
+    }
+    let mut plan = planned(&spec, &three, &observed, Mode::Apply);
+    assert!(plan.waits_for_members() && path(&plan).is_empty());
+    plan.findings.clear();
+    let bugs = zkprov_plans::check::check(&plan, &observed, false);
+    assert!(bugs.iter().any(|bug| bug.code == "pods-before-votes"), "the pods alone must not go: {bugs:?}");
+}
+
+#[test]
 fn an_ensemble_that_exhibitor_still_fills_up_is_waited_for() {
     let (spec, desired) = tutorial(&[]);
     let mut observed = everything(&desired, 2);

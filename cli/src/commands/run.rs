@@ -11,7 +11,7 @@ use serde_json::json;
 use std::time::Duration;
 use zkprov_engine::cloud::Holder;
 use zkprov_engine::executor::{self, EventSink, Run};
-use zkprov_engine::provider::ReadRequest;
+use zkprov_engine::provider::{Course, ReadRequest};
 use zkprov_plans::document::Desired;
 use zkprov_plans::event::{Event, Outcome};
 use zkprov_plans::observed::Reading;
@@ -66,7 +66,8 @@ pub(super) async fn settle(
 ) -> Result<(), CommandError> {
     let requests: Vec<ReadRequest<'_>> =
         specs.iter().zip(desired).map(|(spec, desired)| ReadRequest { spec, desired }).collect();
-    let progress = |message: String| sink.events().emit(Event::StepProgress { step: 0, message });
+    let progress =
+        |course: Course| sink.events().emit(Event::StepProgress { step: 0, message: course.words() });
     let settled = async {
         session.cloud.settle(&requests, &progress).await?;
         match mode {
@@ -84,7 +85,8 @@ pub(super) async fn settle(
 pub(super) async fn rest(session: &Session, planned: &[Planned], sink: &Sink) -> Result<(), CommandError> {
     let requests: Vec<ReadRequest<'_>> =
         planned.iter().map(|one| ReadRequest { spec: &one.spec, desired: &one.plan.desired }).collect();
-    let progress = |message: String| sink.events().emit(Event::StepProgress { step: 0, message });
+    let progress =
+        |course: Course| sink.events().emit(Event::StepProgress { step: 0, message: course.words() });
     tokio::select! {
         result = session.cloud.rest_members(&requests, &progress) => Ok(result?),
         never = sink.beat() => match never {},

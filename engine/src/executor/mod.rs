@@ -98,7 +98,8 @@ pub async fn run(approved: &ApprovedPlan, run: &Run<'_>) -> ApplyReport {
         }
         tokio::select! {
             Some((index, result)) = running.next() => match result {
-                Ok(()) => {
+                Ok(Ended::Left) => {}
+                Ok(Ended::Done) => {
                     schedule.finish(index);
                     done += 1;
                     changed |= plan.steps.get(index).is_some_and(|step| matches!(step.kind, StepKind::Change(_)));
@@ -117,6 +118,19 @@ pub async fn run(approved: &ApprovedPlan, run: &Run<'_>) -> ApplyReport {
     let outcome = outcome(&failures, interrupted && !schedule.all_done(), changed);
     run.sink.emit(Event::RunFinished { outcome, elapsed_ms: millis(started) });
     ApplyReport { outcome, failures, done }
+}
+
+/// How a step ended that did not fail.
+enum Ended {
+    Done,
+    /// The run is to stop, and there was nothing to do but wait.
+    Left,
+}
+
+/// Returns when the run is to stop and the step only waits.
+async fn may_leave(mut stop: watch::Receiver<bool>, mut waits: watch::Receiver<bool>) {
+    stopped(&mut stop).await;
+    stopped(&mut waits).await;
 }
 
 async fn stopped(stop: &mut watch::Receiver<bool>) {
@@ -151,20 +165,31 @@ async fn one(
     index: StepIndex,
     step: &Step,
     run: &Run<'_>,
-) -> (StepIndex, Result<(), ProviderError>) {
+) -> (StepIndex, Result<Ended, ProviderError>) {
     let started = Instant::now();
     let (subject, action) = match &step.kind {
         StepKind::Change(change) => (change.id.to_string(), action_word(change.action).to_owned()),
         StepKind::Gate(gate) => (gate_words(gate), "gate".to_owned()),
     };
     run.sink.emit(Event::StepStarted { step: index, subject, action });
-    let context = step::Context { plan, run, index };
-    let result = match &step.kind {
-        StepKind::Change(change) => context.change(change).await,
-        StepKind::Gate(gate) => context.gate(gate).await,
+    let context = step::Context { plan, run, index, waits: watch::Sender::new(false) };
+    let work = async {
+        match &step.kind {
+            StepKind::Change(change) => context.change(change).await,
+            StepKind::Gate(gate) => context.gate(gate).await,
+        }
+    };
+    let result = tokio::select! {
+        biased;
+        result = work => result.map(|()| Ended::Done),
+        () = may_leave(run.stop.clone(), context.waits.subscribe()) => Ok(Ended::Left),
     };
     match &result {
-        Ok(()) => run.sink.emit(Event::StepFinished { step: index, elapsed_ms: millis(started) }),
+        Ok(Ended::Left) => {
+            let message = "left as it is: the next run waits for it".to_owned();
+            run.sink.emit(Event::StepProgress { step: index, message });
+        }
+        Ok(Ended::Done) => run.sink.emit(Event::StepFinished { step: index, elapsed_ms: millis(started) }),
         Err(error) => run.sink.emit(Event::StepFailed {
             step: index,
             error: crate::error::one_line(error),

@@ -3,10 +3,11 @@
 use super::Run;
 use super::retry::{self, Next};
 use crate::error::{ProviderError, ProviderErrorKind as Kind, one_line};
-use crate::provider::Provider;
+use crate::provider::{Course, Provider};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 use zkprov_plans::diff;
 use zkprov_plans::event::Event;
@@ -22,6 +23,8 @@ pub(super) struct Context<'a> {
     pub(super) plan: &'a Plan,
     pub(super) run: &'a Run<'a>,
     pub(super) index: StepIndex,
+    /// Whether the step only waits now: a run that is to stop may leave it as it is.
+    pub(super) waits: watch::Sender<bool>,
 }
 
 /// What the precondition leaves to do.
@@ -171,7 +174,9 @@ impl Context<'_> {
         if let (true, Ok(live)) = (lifted, self.read(provider, change).await) {
             let call = Call::SetDeletionProtection { on: true };
             let id = request_id(&self.run.run_id, self.index, usize::MAX);
-            if let Err(error) = provider.call(change, &call, &live, &id, &|message| self.say(message)).await {
+            if let Err(error) =
+                provider.call(change, &call, &live, &id, &|course| self.say(course.words())).await
+            {
                 self.say(format!("the deletion protection could not be set again: {}", one_line(&error)));
             }
         }
@@ -187,9 +192,16 @@ impl Context<'_> {
     ) -> Result<(), ProviderError> {
         let Some(call) = change.calls.get(number) else { return Ok(()) };
         let request_id = request_id(&self.run.run_id, self.index, number);
-        let progress = |message: String| self.say(message);
+        // A call of several requests is not left between them.
+        let single = matches!(call, Call::Insert | Call::Delete);
+        let progress = |course: Course| {
+            let under_way = matches!(course, Course::UnderWay(_));
+            self.waits.send_replace(under_way && single);
+            self.say(course.words());
+        };
         let mut tries = 1;
         loop {
+            self.waits.send_replace(false);
             let error = match provider.call(change, call, &live, &request_id, &progress).await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
@@ -227,6 +239,7 @@ impl Context<'_> {
         change: &Change,
         asks: Asks,
     ) -> Result<(), ProviderError> {
+        self.waits.send_replace(true);
         let deadline = match change.ready_when {
             ReadyWhen::Done => return Ok(()),
             ReadyWhen::EnsembleServes { .. } => self.run.pace.formation,

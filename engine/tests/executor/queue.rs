@@ -97,10 +97,10 @@ async fn a_gate_that_stays_shut_refuses_what_comes_after_it() {
 }
 
 /// Stops the run of a chain of three calls, two seconds each, after this many seconds.
-async fn stopped_after(wait: u64) -> (Script, Outcome, u64) {
-    let (script, start) = (Script::default(), Instant::now());
-    let chain =
-        plan(vec![(change(create("a")), &[]), (change(create("b")), &[0]), (change(create("c")), &[1])]);
+async fn stopped_after(wait: u64, script: Script) -> (Script, Outcome, u64) {
+    let start = Instant::now();
+    let first = Change { ready_when: ReadyWhen::ClusterRunning, ..create("a") };
+    let chain = plan(vec![(change(first), &[]), (change(create("b")), &[0]), (change(create("c")), &[1])]);
     let (ask, stop) = watch::channel(wait == 0);
     let asked = async {
         sleep(Duration::from_secs(wait)).await;
@@ -124,10 +124,20 @@ async fn a_stop_starts_nothing_more_and_lets_calls_under_way_end() {
         (5, 3, Outcome::Done, 6),
         (7, 3, Outcome::Done, 6),
     ] {
-        let (script, ended, seconds) = stopped_after(wait).await;
+        let (script, ended, seconds) = stopped_after(wait, Script::default()).await;
         assert_eq!((script.sizes().len(), ended, seconds), (done, outcome, took), "stopped after {wait} s");
         let rest: Vec<_> = (done..3).map(|step| (step, None)).collect();
         assert_eq!(skipped(&script), rest, "nobody is to blame");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_does_not_wait_for_what_goes_on_in_the_cloud_by_itself() {
+    let operation = || Script::default().faults("a", &[Fault::UnderWay(600)]);
+    let pods = || Script::default().verdicts("a", &[Verdict::Progressing("0 of 3 pods run".to_owned())]);
+    for (script, wait) in [(operation(), 20), (pods(), 20)] {
+        let (script, ended, seconds) = stopped_after(wait, script).await;
+        assert_eq!((script.calls().len(), ended, seconds), (1, Outcome::Interrupted, wait));
     }
 }
 

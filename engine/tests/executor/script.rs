@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use zkprov_engine::connection::Pace;
 use zkprov_engine::error::{ProviderError, ProviderErrorKind as Kind};
 use zkprov_engine::executor::{self, ApplyReport, EventSink, Providers, Run};
-use zkprov_engine::provider::{Observations, Progress, Provider, ReadRequest};
+use zkprov_engine::provider::{Course, Observations, Progress, Provider, ReadRequest};
 use zkprov_plans::diff::{declared, diff, fingerprint};
 use zkprov_plans::document::Desired;
 use zkprov_plans::event::Event;
@@ -44,6 +44,8 @@ pub(crate) enum Fault {
     Later(u64),
     /// It takes effect, and nobody gets to know.
     Lost,
+    /// It is answered at once; its operation takes so many seconds.
+    UnderWay(u64),
     /// Somebody else makes the disk this big (or touches it in another way: `None`) before it, and it is refused.
     Overtaken(Option<u64>),
 }
@@ -168,6 +170,7 @@ impl Script {
         change: &Change,
         call: &Call,
         rests_on: &Reading<Live>,
+        progress: Progress<'_>,
     ) -> Result<(), ProviderError> {
         let name = &change.id.name;
         sleep(Duration::from_secs(1)).await;
@@ -190,6 +193,11 @@ impl Script {
                 refused(Kind::Stale)
             }
             Some(Fault::Lost) => self.take_effect(change, call, rests_on).and(refused(Kind::OutcomeUnknown)),
+            Some(Fault::UnderWay(seconds)) => {
+                progress(Course::UnderWay(format!("{name} is being changed")));
+                sleep(Duration::from_secs(seconds)).await;
+                self.take_effect(change, call, rests_on)
+            }
             Some(Fault::Passes) | None => self.take_effect(change, call, rests_on),
         };
         sleep(Duration::from_secs(1)).await;
@@ -267,7 +275,7 @@ impl Provider for Script {
         call: &'a Call,
         live: &'a Reading<Live>,
         request_id: &'a str,
-        _: Progress<'a>,
+        progress: Progress<'a>,
     ) -> BoxFuture<'a, Result<(), ProviderError>> {
         Box::pin(async move {
             self.with(|state| {
@@ -275,7 +283,7 @@ impl Provider for Script {
                 state.busy += 1;
                 state.busiest = state.busiest.max(state.busy);
             });
-            let answer = self.carry_out(change, call, live).await;
+            let answer = self.carry_out(change, call, live, progress).await;
             self.with(|state| state.busy -= 1);
             answer
         })

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::sync::Mutex;
 use zkprov_engine::credentials::Credentials;
 use zkprov_engine::error::{ProviderError, ProviderErrorKind};
-use zkprov_engine::provider::Provider;
+use zkprov_engine::provider::{Course, Provider};
 use zkprov_engine::providers::compute::ComputeProvider;
 use zkprov_engine::providers::filestore::FilestoreProvider;
 use zkprov_engine::providers::gke::GkeProvider;
@@ -46,7 +46,7 @@ async fn send(
     let provider = provider(server, of).await;
     let change = change(of, body, call);
     let told = Mutex::new(Vec::new());
-    let tell = |message: String| told.lock().unwrap().push(message);
+    let tell = |course: Course| told.lock().unwrap().push(course.words());
     let result = provider.call(&change, &change.calls[0], live, REQUEST_ID, &tell).await;
     drop(provider);
     (result, told.into_inner().unwrap())

@@ -91,7 +91,7 @@ async fn a_cluster_and_its_pool() {
         ("gke/my-project/us-east1-d/cluster-1", "node-pool/my-project/us-east1-d/cluster-1/default-pool");
     let server = Server::start().await;
     server.on(&format!("GET {CLUSTER_PATH}"), [
-        rpc_error(404, "NOT_FOUND", "Not found: projects/p/zones/z/clusters/n."),
+        rpc_error(404, "NOT_FOUND", "Not found: projects/p/zones/z/clusters/cluster-1."),
         ok(json!({"name": "cluster-1", "status": 1})),
         ok(json!({"name": "cluster-1", "status": 2, "nodePools": [{"name": "default-pool", "status": 1}]})),
         ok(json!({"name": "cluster-1", "status": 2, "nodePools": [{"name": "default-pool", "status": 2}]})),

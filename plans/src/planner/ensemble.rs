@@ -156,6 +156,7 @@ fn refuse_unsafe(
     lost: &[String],
     draft: &mut Draft,
 ) -> bool {
+    let wanted = document.body.get("voters").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
     let healthy = quorum::healthy(state);
     let need = quorum::need(now);
     if state.rolling {
@@ -181,6 +182,17 @@ fn refuse_unsafe(
             &document.id,
             format!("{healthy} of {now} voters serve: a change could cost the quorum"),
             "look at `zkprov status` and wait until all serve, then plan again",
+        );
+    } else if !lost.is_empty() && wanted != Some(now) {
+        // Pods that go or come with the new size could be the last of the quorum, or its successors.
+        draft.refuse(
+            MEMBER_MISSING,
+            &document.id,
+            format!(
+                "{} has no pod any more: the size must not change before its place is taken",
+                lost.join(", ")
+            ),
+            "Exhibitor gives it to a new pod after 60 to 120 s; look at `zkprov status`, then plan again",
         );
     } else {
         return false;

@@ -21,12 +21,44 @@ pub struct Health {
     pub quorum: usize,
     /// Voters that serve in the ensemble.
     pub healthy: usize,
+    /// Voters whose ZooKeeper runs: they serve, or look for a leader.
+    pub up: usize,
 }
 
 impl Health {
-    fn margin(&self) -> i64 {
+    /// How many voters more than the quorum.
+    fn margin(&self, voters: usize) -> i64 {
         let signed = |count| i64::try_from(count).unwrap_or(i64::MAX);
-        signed(self.healthy) - signed(self.quorum)
+        signed(voters) - signed(self.quorum)
+    }
+}
+
+/// The worst of an ensemble's life since it was last forgotten.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Worst {
+    /// Fewest voters that serve, beyond the quorum. Each election of a leader brings it down to none.
+    pub healthy: Option<Health>,
+    /// Fewest voters that run, beyond the quorum.
+    pub up: Option<Health>,
+    /// Longest time without a quorum, virtual ms.
+    pub outage: Time,
+    /// Since when there is none.
+    #[serde(default)]
+    since: Option<Time>,
+}
+
+impl Worst {
+    fn record(&mut self, now: Health) {
+        if self.healthy.is_none_or(|worst| now.margin(now.healthy) < worst.margin(worst.healthy)) {
+            self.healthy = Some(now);
+        }
+        if self.up.is_none_or(|worst| now.margin(now.up) < worst.margin(worst.up)) {
+            self.up = Some(now);
+        }
+        if let Some(since) = self.since {
+            self.outage = self.outage.max(now.at.saturating_sub(since));
+        }
+        self.since = (now.healthy < now.quorum).then_some(self.since.unwrap_or(now.at));
     }
 }
 
@@ -50,14 +82,18 @@ impl Share {
         let serves =
             |host: &str| self.members.get(host).is_some_and(|member| self.is_healthy(member, declared == 1));
         let healthy = servers.voters().filter(|server| serves(&server.host)).count();
-        Health { at, declared, quorum: declared / 2 + 1, healthy }
+        let runs = |host: &str| {
+            self.members.get(host).is_some_and(|member| {
+                member.port_answers() || matches!(member.process, Process::Looking { .. })
+            })
+        };
+        let up = servers.voters().filter(|server| runs(&server.host)).count();
+        Health { at, declared, quorum: declared / 2 + 1, healthy, up }
     }
 
     pub(super) fn record_health(&mut self, now: Time) {
         let health = self.health(now);
-        if self.lowest.is_none_or(|lowest| health.margin() < lowest.margin()) {
-            self.lowest = Some(health);
-        }
+        self.worst.record(health);
         if self.sizes.last().is_none_or(|(_, size)| *size != health.declared) {
             if self.sizes.len() == HISTORY {
                 self.sizes.remove(0);
@@ -93,16 +129,17 @@ impl Shares {
         self.shares.get(share).map(|share| share.health(share.clock))
     }
 
-    /// The worst moment (fewest healthy voters above the quorum) since [`Self::reset_lowest`].
+    /// The worst since [`Self::forget_worst`].
     #[must_use]
-    pub fn lowest_health(&self, share: &str) -> Option<Health> {
-        self.shares.get(share).and_then(|share| share.lowest)
+    pub fn worst(&self, share: &str) -> Worst {
+        self.shares.get(share).map_or_else(Worst::default, |share| share.worst)
     }
 
-    /// Forgets the worst moment so far.
-    pub fn reset_lowest(&mut self, share: &str) {
+    /// Forgets the worst so far.
+    pub fn forget_worst(&mut self, share: &str) {
         if let Some(share) = self.shares.get_mut(share) {
-            share.lowest = Some(share.health(share.clock));
+            share.worst = Worst::default();
+            share.worst.record(share.health(share.clock));
         }
     }
 

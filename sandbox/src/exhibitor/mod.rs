@@ -33,7 +33,7 @@ mod supervise;
 mod timing;
 
 pub use data::Znode;
-pub use health::Health;
+pub use health::{Health, Worst};
 pub use member::State;
 pub use servers::{Server, Servers};
 
@@ -67,8 +67,8 @@ struct Share {
     wakeups: BTreeSet<Time>,
     /// Virtual time the share has been moved on to.
     clock: Time,
-    /// The worst moment since it was reset.
-    lowest: Option<Health>,
+    #[serde(default)]
+    worst: Worst,
     /// Sizes the file has declared.
     sizes: Vec<(Time, usize)>,
 }

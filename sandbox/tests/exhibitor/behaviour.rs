@@ -81,14 +81,14 @@ fn a_write_reaches_every_member_and_survives_the_leader() {
 #[test]
 fn one_lost_follower_costs_nothing_two_cost_the_quorum() {
     let mut lab = Lab::serving(3);
-    lab.shares.reset_lowest(SHARE);
+    lab.shares.forget_worst(SHARE);
     let leader = lab.leader(3);
     let others: Vec<usize> = (1..=3).filter(|number| *number != leader).collect();
     lab.stop(others[0]);
     assert_eq!((lab.shares.healthy_voters(SHARE), lab.shares.quorum(SHARE)), (2, 2));
     lab.stop(others[1]);
     assert_eq!(lab.shares.healthy_voters(SHARE), 0);
-    assert_eq!(lab.shares.lowest_health(SHARE).map(|health| health.healthy), Some(0));
+    assert_eq!(lab.shares.worst(SHARE).healthy.map(|health| health.healthy), Some(0));
     lab.advance(120_000);
     assert_eq!(lab.get(leader, "/exhibitor/v1/cluster/4ltr/ruok"), "imok", "as truthful as it ever is");
     assert!(!lab.shares.ready(&address(leader), true));
@@ -148,7 +148,7 @@ fn a_rolling_change_keeps_the_quorum() {
     let mut lab = Lab::serving(3);
     let zoo = json!({ "tickTime": "2000", "initLimit": "10", "syncLimit": "5", "snapCount": "5000" });
     let settings = lab.settings(1, &[("zooCfgExtra", zoo)]);
-    lab.shares.reset_lowest(SHARE);
+    lab.shares.forget_worst(SHARE);
     let answer = lab.post(1, "/exhibitor/v1/config/set-rolling", &settings);
     assert_eq!(answer["succeeded"], true);
     let mut seen = Vec::new();

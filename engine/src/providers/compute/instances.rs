@@ -5,6 +5,7 @@ use super::super::strict::json;
 use super::ComputeProvider;
 use super::job::{Job, Place};
 use crate::error::{ProviderError, ProviderErrorKind};
+use crate::provider::Course;
 use google_cloud_compute_v1::model::{
     AccessConfig, Instance, InstancesSetLabelsRequest, InstancesSetMachineTypeRequest, Metadata, Tags,
 };
@@ -81,13 +82,13 @@ impl ComputeProvider {
     pub(super) async fn set_machine_type(&self, job: &Job<'_>) -> Result<(), ProviderError> {
         let live = self.get_instance(&job.place).await?;
         if live.get("status").and_then(Value::as_str) != Some("TERMINATED") {
-            (job.progress)("stopping the VM".to_owned());
+            (job.progress)(Course::Doing("stopping the VM".to_owned()));
             self.sent(job, on_vm!(self, stop, job, 0).send()).await?;
         }
         let body: InstancesSetMachineTypeRequest =
             job.typed(&object!({"machineType": job.body("machineType")}))?;
         self.sent(job, on_vm!(self, set_machine_type, job, 1).set_body(body).send()).await?;
-        (job.progress)("starting the VM".to_owned());
+        (job.progress)(Course::Doing("starting the VM".to_owned()));
         self.start(job, 2).await
     }
 

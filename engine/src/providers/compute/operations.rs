@@ -5,7 +5,7 @@ use super::super::scan::{List, link_end};
 use super::ComputeProvider;
 use super::job::{Job, Kind, Place};
 use crate::error::{ProviderError, ProviderErrorKind};
-use crate::provider::Progress;
+use crate::provider::{Course, Progress};
 use crate::wait::{Backoff, Deadline};
 use google_cloud_compute_v1::model::Operation;
 use google_cloud_compute_v1::model::operation::Status;
@@ -46,7 +46,7 @@ impl ComputeProvider {
                 return outcome(doing, &operation);
             }
             let state = state(&operation);
-            progress(state.clone());
+            progress(Course::UnderWay(state.clone()));
             let name = operation.name.clone().unwrap_or_default();
             let begin = Instant::now();
             match self.caller.poll(doing, LONG_POLL, self.long_poll(place, &name)).await {

@@ -5,7 +5,7 @@ mod read;
 mod write;
 
 use crate::error::{ProviderError, ProviderErrorKind};
-use crate::provider::{Observation, Observations, Progress, Provider, ReadRequest};
+use crate::provider::{Course, Observation, Observations, Progress, Provider, ReadRequest};
 use crate::providers::kubernetes::KubernetesProvider;
 use futures::future::{BoxFuture, join_all};
 use serde_json::Value;
@@ -105,7 +105,7 @@ impl EnsembleProvider {
             match quorum::converged(&state, quorum::voters(&state)) {
                 Verdict::Ready | Verdict::Failed { .. } => return Ok(()),
                 Verdict::Progressing(message) if message != said => {
-                    progress(message.clone());
+                    progress(Course::Doing(message.clone()));
                     said = message;
                 }
                 Verdict::Progressing(_) => {}
@@ -120,7 +120,7 @@ impl EnsembleProvider {
             let mut said = false;
             while self.look(id).await?.rolling {
                 if !said {
-                    progress("Exhibitor is rolling a change through the members".to_owned());
+                    progress(Course::Doing("Exhibitor is rolling a change through the members".to_owned()));
                     said = true;
                 }
                 tokio::time::sleep(self.kubernetes.pace.poll).await;

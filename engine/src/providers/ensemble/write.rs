@@ -3,7 +3,7 @@
 use super::read::{Sight, proxied};
 use super::{EnsembleProvider, namespace};
 use crate::error::{ProviderError, ProviderErrorKind};
-use crate::provider::Progress;
+use crate::provider::{Course, Progress};
 use crate::providers::kubernetes::api::WRITE;
 use crate::providers::kubernetes::{pods_path, text};
 use http::Request;
@@ -61,7 +61,7 @@ impl EnsembleProvider {
         let pod = spokesman(&sight)
             .ok_or_else(|| fail(ProviderErrorKind::Stale, "the pod that answered is gone".to_owned()))?;
         let path = if rolling { "config/set-rolling" } else { "config/set" };
-        progress(format!("{path}: {}", exhibitor::format_servers(&servers)));
+        progress(Course::Doing(format!("{path}: {}", exhibitor::format_servers(&servers))));
         let taken = self.post(id, pod, path, &body).await?;
         self.read_back(id, &body, taken, doing()).await
     }

@@ -11,7 +11,7 @@ use super::strict::{json, typed};
 use crate::connection::{Connection, install_crypto};
 use crate::credentials::Credentials;
 use crate::error::{ProviderError, ProviderErrorKind};
-use crate::provider::{Observation, Observations, Progress, Provider, ReadRequest};
+use crate::provider::{Course, Observation, Observations, Progress, Provider, ReadRequest};
 use crate::wait::{Backoff, Deadline};
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
@@ -242,7 +242,7 @@ impl FilestoreProvider {
         let get = self.client.get_operation().set_name(&operation.name);
         while !operation.done {
             let state = format!("{} under way", verb_and_target(&operation).0);
-            progress(state.clone());
+            progress(Course::UnderWay(state.clone()));
             deadline.sleep(backoff.pause(), doing, &state).await?;
             match self.caller.poll(doing, self.caller.pace.request, get.clone().send()).await {
                 Ok(answer) => operation = answer,

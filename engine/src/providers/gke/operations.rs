@@ -3,7 +3,7 @@
 use super::super::classify::operation_failure;
 use super::{GkeProvider, Place};
 use crate::error::{ProviderError, ProviderErrorKind};
-use crate::provider::Progress;
+use crate::provider::{Course, Progress};
 use crate::wait::{Backoff, Deadline};
 use google_cloud_container_v1::model::Operation;
 use google_cloud_container_v1::model::operation::Status;
@@ -43,7 +43,7 @@ impl GkeProvider {
         ));
         while operation.status != Status::Done {
             let state = state(&operation);
-            progress(state.clone());
+            progress(Course::UnderWay(state.clone()));
             deadline.sleep(backoff.pause(), doing, &state).await?;
             match self.caller.poll(doing, self.caller.pace.request, get.clone().send()).await {
                 Ok(answer) => operation = answer,

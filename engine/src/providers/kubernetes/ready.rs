@@ -1,7 +1,7 @@
 //! Waiting: single looks at what a change waits for, and watches that tell when to look again.
 
 use crate::error::{ProviderError, ProviderErrorKind};
-use crate::provider::Progress;
+use crate::provider::{Course, Progress};
 use crate::providers::kubernetes::KubernetesProvider;
 use crate::providers::kubernetes::api::{Failure, READ, plain};
 use crate::providers::kubernetes::objects::{Place, not_ours, text};
@@ -247,7 +247,7 @@ impl KubernetesProvider {
         let wait = async {
             loop {
                 match self.gone(id, &place).await? {
-                    Verdict::Progressing(message) => progress(message),
+                    Verdict::Progressing(message) => progress(Course::Doing(message)),
                     Verdict::Ready | Verdict::Failed { .. } => return Ok(()),
                 }
                 self.until_changed(id).await;
