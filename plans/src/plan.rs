@@ -218,6 +218,11 @@ pub enum ReadyWhen {
         /// Voters wanted.
         voters: u32,
     },
+    /// At least so many voters serve, one of them leads, and no roll is under way: [`crate::quorum::holds`].
+    QuorumHolds {
+        /// Voters that have to serve.
+        healthy: u32,
+    },
     /// It is gone.
     Gone,
 }

@@ -152,7 +152,10 @@ impl TroubleKind {
     #[must_use]
     pub const fn hint(self) -> &'static str {
         match self {
-            Self::Image => "check spec.exhibitor.image, and that the nodes may pull it",
+            Self::Image => {
+                "check spec.exhibitor.image, and that the nodes may pull it; current container runtimes may refuse \
+                 the format of the default image: images/exhibitor builds one that they take"
+            }
             Self::Config => "check what the container refers to: `kubectl describe pod` names it",
             Self::Mount => {
                 "check that the file server is up and exports the share to the nodes: `zkprov status`, \

@@ -134,6 +134,25 @@ pub fn converged(state: &EnsembleState, wanted: u32) -> Verdict {
     agreed(state, wanted)
 }
 
+/// Whether enough voters serve to change what is wrong with the others: at least `wanted`, one of them leads, and no roll is
+/// under way.
+#[must_use]
+pub fn holds(state: &EnsembleState, wanted: u32) -> Verdict {
+    if state.rolling {
+        return Verdict::Progressing("Exhibitor is rolling a change through the members".to_owned());
+    }
+    let serving = healthy(state);
+    let mode = |server: &Server| Some(member(state, &server.hostname)?.zookeeper.as_ref()?.mode);
+    let leaders = state.servers.iter().filter(|server| mode(server) == Some(Mode::Leader)).count();
+    if serving < wanted {
+        Verdict::Progressing(format!("{serving} of {wanted} members serve"))
+    } else if leaders != 1 && wanted > 1 {
+        Verdict::Progressing(format!("{leaders} members lead"))
+    } else {
+        Verdict::Ready
+    }
+}
+
 /// All voters serve by ZooKeeper's words; whether Exhibitor says so too and one alone leads.
 fn agreed(state: &EnsembleState, wanted: u32) -> Verdict {
     let of_ensemble: Vec<&Member> =

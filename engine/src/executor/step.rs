@@ -242,7 +242,7 @@ impl Context<'_> {
         self.waits.send_replace(true);
         let deadline = match change.ready_when {
             ReadyWhen::Done => return Ok(()),
-            ReadyWhen::EnsembleServes { .. } => self.run.pace.formation,
+            ReadyWhen::EnsembleServes { .. } | ReadyWhen::QuorumHolds { .. } => self.run.pace.formation,
             ReadyWhen::FileServerReady { .. }
             | ReadyWhen::ClusterRunning
             | ReadyWhen::NodePoolRunning
@@ -284,7 +284,8 @@ impl Context<'_> {
             }
             Err(error) => return Err(error),
         };
-        let asks = if matches!(gate, Gate::Quorum { .. }) { Asks::OfVotersThereAre } else { Asks::AsPlanned };
+        let of_all = matches!(looked.ready_when, ReadyWhen::EnsembleServes { .. });
+        let asks = if of_all { Asks::OfVotersThereAre } else { Asks::AsPlanned };
         self.wait(&provider, &looked, asks).await.map_err(|error| {
             let shut = matches!(error.kind, Kind::Deadline | Kind::Failed);
             if shut { ProviderError { kind: Kind::Refused, ..error } } else { error }
@@ -319,8 +320,15 @@ impl Context<'_> {
         let documents = &self.plan.desired.documents;
         let of_kind = |kind| documents.iter().find(move |document| document.id.kind == kind);
         match gate {
-            Gate::Quorum { voters, .. } => of_kind(ResourceKind::Ensemble)
-                .map(|one| Change::look(&one.id, ReadyWhen::EnsembleServes { voters: *voters })),
+            Gate::Quorum { voters, healthy, .. } => {
+                // Planned with members whose pods are gone: waiting for those would be in vain.
+                let ready = if healthy < voters {
+                    ReadyWhen::QuorumHolds { healthy: *healthy }
+                } else {
+                    ReadyWhen::EnsembleServes { voters: *voters }
+                };
+                of_kind(ResourceKind::Ensemble).map(|one| Change::look(&one.id, ready))
+            }
             Gate::PodsAnswer { deployment, replicas } => {
                 Some(Change::look(deployment, ReadyWhen::PodsAnswer { replicas: *replicas }))
             }

@@ -56,8 +56,9 @@ pub(super) fn drift(input: &PlanInput<'_>, draft: &mut Draft) {
     }
 }
 
-/// How often Exhibitor looks at its ZooKeeper while the ensemble forms: a new period counts from the moment it is read,
-/// so at the image's own 30 s a formation takes twice as long. A live setting: bringing it back restarts nothing.
+/// How often Exhibitor looks at its ZooKeeper while the ensemble forms or changes members: a new period counts from the
+/// moment it is read, so at the image's own 30 s a formation takes twice as long, and a roll three times. A live setting:
+/// bringing it back restarts nothing.
 const FORMING_CHECK_MS: &str = "1000";
 
 /// One whole document forms the ensemble; a second one sets the declared check period, if it is longer.
@@ -71,22 +72,36 @@ fn formation(input: &PlanInput<'_>, document: &Document) -> Vec<StepKind> {
         diff: diff::declared(ResourceKind::Ensemble, &document.body),
         ..step(document, target.clone(), Disruption::None)
     };
-    let Some(declared) =
-        document.body.pointer("/settings/checkMs").filter(|declared| **declared != FORMING_CHECK_MS)
-    else {
+    let Some(settling) = settling(document, target) else {
         return vec![StepKind::Change(forming)];
     };
-    if let Some(slot) = forming.body.pointer_mut("/settings/checkMs") {
+    check_often(&mut forming.body);
+    forming.diff = diff::declared(ResourceKind::Ensemble, &forming.body);
+    vec![StepKind::Change(forming), StepKind::Change(settling)]
+}
+
+fn check_often(body: &mut Value) {
+    if let Some(slot) = body.pointer_mut("/settings/checkMs") {
         *slot = json!(FORMING_CHECK_MS);
     }
-    forming.diff = diff::declared(ResourceKind::Ensemble, &forming.body);
+}
+
+/// Sets the declared check period, if it is longer, once the ensemble has its members.
+fn settling(document: &Document, target: EnsembleTarget) -> Option<Change> {
+    let declared =
+        document.body.pointer("/settings/checkMs").filter(|declared| **declared != FORMING_CHECK_MS)?;
+    let precondition = Precondition::Voters(target.voters);
     let mut settling = step(document, target, Disruption::None);
-    settling.diff = vec![FieldChange {
+    settling.diff = vec![check_period(json!(FORMING_CHECK_MS), declared.clone())];
+    settling.precondition = precondition;
+    Some(settling)
+}
+
+fn check_period(before: Value, after: Value) -> FieldChange {
+    FieldChange {
         cause: Some("spec.exhibitor.settings.check".to_owned()),
-        ..field("settings.checkMs", json!(FORMING_CHECK_MS), declared.clone())
-    }];
-    settling.precondition = Precondition::Voters(voters);
-    vec![StepKind::Change(forming), StepKind::Change(settling)]
+        ..field("settings.checkMs", before, after)
+    }
 }
 
 fn step(document: &Document, target: EnsembleTarget, disruption: Disruption) -> Change {
@@ -139,11 +154,15 @@ fn changes(
     }
     let mut path = Path { document, live, state, moved: members_move(draft, now, wanted), steps: Vec::new() };
     if !lost.is_empty() {
-        path.replace_lost(now, &lost);
+        path.hurry(now);
+        let keep = path.replace_lost(now, &lost);
+        path.slow_down(now, keep);
     } else if now == wanted {
         path.settings(now, &difference.fields);
     } else {
-        path.resize(now, wanted);
+        path.hurry(now);
+        let keep = path.resize(now, wanted, &difference.fields);
+        path.slow_down(wanted, keep);
     }
     draft.ensemble.extend(path.steps);
 }
@@ -260,16 +279,52 @@ struct Path<'a> {
 }
 
 impl Path<'_> {
-    /// Pods that are gone stay in `serversSpec` until their successors take their places.
-    fn replace_lost(&mut self, now: u32, lost: &[String]) {
+    /// Pods that are gone stay in `serversSpec` until their successors take their places. Returns the members that stay.
+    fn replace_lost(&mut self, now: u32, lost: &[String]) -> Vec<String> {
         let mut to = target(self.state, now, odd_at_most(now));
         to.keep.retain(|address| !lost.contains(address));
+        let keep = to.keep.clone();
         to.remove = lost.to_vec();
         let mut change = step(self.document, to, Disruption::OneByOne);
         change.reason = Reason::MembersLost(lost.to_vec());
         change.diff = vec![field("members", json!(lost), Value::Null)];
         change.notes.push("the new members are empty and sync from the leader".to_owned());
+        if !self.moved {
+            check_often(&mut change.body);
+        }
         self.push(change, now, now);
+        keep
+    }
+
+    /// A roll waits for each member to look at its ZooKeeper, several times: first let them look often.
+    fn hurry(&mut self, now: u32) {
+        let live = self.live.document.pointer("/settings/checkMs").cloned().unwrap_or_default();
+        // With members on the move this live step could not tell who is to stay.
+        if self.moved || live == FORMING_CHECK_MS {
+            return;
+        }
+        let fixed = self.live.document.get("fixedSize").and_then(Value::as_u64);
+        let fixed =
+            fixed.and_then(|fixed| u32::try_from(fixed).ok()).filter(|fixed| !fixed.is_multiple_of(2));
+        let fixed = fixed.unwrap_or_else(|| odd_at_most(now));
+        let to = EnsembleTarget { rolling: false, ..target(self.state, now, fixed) };
+        let mut change = step(self.document, to, Disruption::None);
+        // That alone: whatever else the file sets may restart members, and is rolled with the change itself.
+        if let Some(settings) = change.body.get_mut("settings") {
+            *settings = json!({"checkMs": FORMING_CHECK_MS});
+        }
+        change.diff = vec![check_period(live, json!(FORMING_CHECK_MS))];
+        change.ready_when = ReadyWhen::Done;
+        change.precondition = self.precondition();
+        self.steps.push(StepKind::Change(change));
+    }
+
+    /// Back to the declared period, with the members that are left of the present ones.
+    fn slow_down(&mut self, voters: u32, keep: Vec<String>) {
+        let to = EnsembleTarget { keep, ..target(self.state, voters, voters) };
+        if !self.moved {
+            self.steps.extend(settling(self.document, to).map(StepKind::Change));
+        }
     }
 
     fn settings(&mut self, now: u32, fields: &[FieldChange]) {
@@ -303,7 +358,8 @@ impl Path<'_> {
 
     /// One voter at a time. Through two voters on the way from or to one: a lone server and two empty ones that come
     /// together could elect an empty leader; with one newcomer at a time the server with the data always takes part.
-    fn resize(&mut self, now: u32, wanted: u32) {
+    /// Returns the present members that stay.
+    fn resize(&mut self, now: u32, wanted: u32, fields: &[FieldChange]) -> Vec<String> {
         let mut leaving = quorum::victims(self.state, wanted).into_iter();
         let mut size = now;
         let mut keep = target(self.state, now, now).keep;
@@ -318,6 +374,14 @@ impl Path<'_> {
                 step(self.document, to, if alone { Disruption::All } else { Disruption::OneByOne });
             change.reason = Reason::EnsembleStep { from: size, to: next };
             change.diff = vec![field("voters", json!(size), json!(next))];
+            if size == now {
+                // The first roll carries the declared settings, too.
+                let settings = fields.iter().filter(|one| one.path.starts_with("settings."));
+                change.diff.extend(settings.filter(|one| one.path != "settings.checkMs").cloned());
+            }
+            if !self.moved {
+                check_often(&mut change.body);
+            }
             if alone {
                 change
                     .notes
@@ -326,20 +390,22 @@ impl Path<'_> {
             self.push(change, size, next);
             size = next;
         }
+        keep
     }
 
     fn push(&mut self, mut change: Change, from: u32, to: u32) {
         let most = from.max(to);
-        let first = self.steps.is_empty();
         self.keep_whoever_is_there(&mut change);
         self.steps.push(StepKind::Gate(Gate::Quorum {
             voters: from,
             need: quorum::need(to),
-            healthy: if first { quorum::healthy(self.state) } else { from },
+            // What the gate asks for: all, but for those whose pods are gone.
+            healthy: from.saturating_sub(u32::try_from(quorum::lost(self.state).len()).unwrap_or(from)),
             // One member restarts at a time; a member that leaves is away besides.
             during: if to < from { to.saturating_sub(1) } else { most.saturating_sub(1) },
         }));
-        change.precondition = if first { self.precondition() } else { Precondition::Voters(from) };
+        change.precondition =
+            if self.steps.len() == 1 { self.precondition() } else { Precondition::Voters(from) };
         self.steps.push(StepKind::Change(change));
     }
 

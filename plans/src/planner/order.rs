@@ -234,7 +234,7 @@ fn quorum_gate(input: &PlanInput<'_>, resized: bool) -> Option<Gate> {
     (live > 0).then(|| Gate::Quorum {
         voters,
         need: quorum::need(voters),
-        healthy: if resized { voters } else { quorum::healthy(state) },
+        healthy: voters,
         during: voters.saturating_sub(1),
     })
 }

@@ -182,3 +182,19 @@ proptest! {
         prop_assert!(!victims.contains(&leads), "{:?}", victims);
     }
 }
+
+#[test]
+fn a_quorum_holds_without_the_members_whose_pods_are_gone() {
+    let mut state = serving(3, 1);
+    state.pods.pop();
+    state.members.pop();
+    assert_eq!(holds(&state, 2), Verdict::Ready);
+    assert!(!matches!(converged(&state, 3), Verdict::Ready));
+    assert_eq!(holds(&state, 3), Verdict::Progressing("2 of 3 members serve".to_owned()));
+    let rolling = EnsembleState { rolling: true, ..state.clone() };
+    assert!(matches!(holds(&rolling, 2), Verdict::Progressing(_)));
+    if let Some(leader) = state.members.first_mut() {
+        leader.zookeeper = Some(srvr(Mode::Follower));
+    }
+    assert_eq!(holds(&state, 2), Verdict::Progressing("0 members lead".to_owned()));
+}

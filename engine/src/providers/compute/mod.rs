@@ -164,9 +164,8 @@ impl ComputeProvider {
             | ReadyWhen::NodePoolRunning
             | ReadyWhen::FilestoreReady
             | ReadyWhen::PodsAnswer { .. }
-            | ReadyWhen::EnsembleServes { .. } => {
-                Err(job::not_ours(&change.id, "a readiness of another API"))
-            }
+            | ReadyWhen::EnsembleServes { .. }
+            | ReadyWhen::QuorumHolds { .. } => Err(job::not_ours(&change.id, "a readiness of another API")),
         }
     }
 

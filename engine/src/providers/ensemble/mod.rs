@@ -212,6 +212,9 @@ impl Provider for EnsembleProvider {
             match change.ready_when {
                 ReadyWhen::Done => Ok(Verdict::Ready),
                 ReadyWhen::EnsembleServes { voters } => self.serves_with(&change.id, voters).await,
+                ReadyWhen::QuorumHolds { healthy } => {
+                    Ok(quorum::holds(&self.look(&change.id).await?, healthy))
+                }
                 ReadyWhen::FileServerReady { .. }
                 | ReadyWhen::ClusterRunning
                 | ReadyWhen::NodePoolRunning

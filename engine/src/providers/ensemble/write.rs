@@ -63,6 +63,10 @@ impl EnsembleProvider {
         let path = if rolling { "config/set-rolling" } else { "config/set" };
         progress(Course::Doing(format!("{path}: {}", exhibitor::format_servers(&servers))));
         let taken = self.post(id, pod, path, &body).await?;
+        if rolling && taken.is_ok() {
+            // Until the roll is over Exhibitor tells the configuration from before it.
+            self.until_still(id, progress).await?;
+        }
         self.read_back(id, &body, taken, doing()).await
     }
 

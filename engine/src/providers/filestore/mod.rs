@@ -268,7 +268,8 @@ impl FilestoreProvider {
             | ReadyWhen::ClusterRunning
             | ReadyWhen::NodePoolRunning
             | ReadyWhen::PodsAnswer { .. }
-            | ReadyWhen::EnsembleServes { .. } => {
+            | ReadyWhen::EnsembleServes { .. }
+            | ReadyWhen::QuorumHolds { .. } => {
                 return Err(not_ours(&change.id, "a readiness of another API"));
             }
         };

@@ -178,7 +178,8 @@ impl GkeProvider {
             ReadyWhen::FileServerReady { .. }
             | ReadyWhen::FilestoreReady
             | ReadyWhen::PodsAnswer { .. }
-            | ReadyWhen::EnsembleServes { .. } => {
+            | ReadyWhen::EnsembleServes { .. }
+            | ReadyWhen::QuorumHolds { .. } => {
                 return Err(not_ours(&change.id, "a readiness of another API"));
             }
         };

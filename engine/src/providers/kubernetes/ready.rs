@@ -92,7 +92,8 @@ impl KubernetesProvider {
             | ReadyWhen::ClusterRunning
             | ReadyWhen::NodePoolRunning
             | ReadyWhen::FilestoreReady
-            | ReadyWhen::EnsembleServes { .. } => Err(not_ours(&change.id)),
+            | ReadyWhen::EnsembleServes { .. }
+            | ReadyWhen::QuorumHolds { .. } => Err(not_ours(&change.id)),
         }
     }
 
