@@ -9,7 +9,7 @@ cd "$(dirname "$0")"
 cp -a files/. "$root/"
 fetch() {
   # PROFILE DIRECTORY: the jars of a profile of pom.xml.
-  mvn -q -B -f pom.xml -P "$1" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$2" >&2
+  mvn -q -B -Dstyle.color=never -f pom.xml -P "$1" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$2" >&2
 }
 fetch exhibitor "$root/opt/exhibitor/lib"
 fetch zookeeper "$root/opt/zookeeper/lib"

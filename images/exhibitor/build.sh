@@ -7,9 +7,20 @@ set -euo pipefail
 name=$1
 cd "$(dirname "$0")"
 release=$(sed -n 's/^FROM debian:\([a-z]*\)-slim$/\1/p' Dockerfile)
-for tool in mvn mmdebstrap python3; do
-  command -v "$tool" >/dev/null || { echo "there is no $tool: apt-get install maven mmdebstrap python3" >&2; exit 1; }
-done
+need() {
+  # TOOL PACKAGE
+  local install=(apt-get install -y -qq --no-install-recommends "$2")
+  if command -v "$1" >/dev/null; then return; fi
+  if [[ $EUID == 0 ]] && command -v apt-get >/dev/null; then
+    "${install[@]}" >&2 || { apt-get update -qq >&2 && "${install[@]}" >&2; }
+  else
+    echo "there is no $1: ${install[*]}" >&2
+    exit 1
+  fi
+}
+need mvn maven
+need mmdebstrap mmdebstrap
+need python3 python3
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/zkprov
 mkdir -p "$cache"
 exec 9>"$cache/exhibitor-image.lock"

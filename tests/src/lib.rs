@@ -68,6 +68,12 @@ impl Bench {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
     }
 
+    /// The built `zkprov`.
+    #[must_use]
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
     /// `zkprov` with arguments, neither file nor cloud named.
     #[must_use]
     pub fn bare(&self, args: &str) -> Program {
@@ -92,14 +98,7 @@ impl Bench {
     /// When it does not come up.
     #[must_use]
     pub fn serve(&self) -> Served {
-        let mut server = self.sandbox("sandbox serve").start();
-        let export = |server: &mut Background| {
-            let line = server.until("export ");
-            let (name, value) = line.trim().trim_start_matches("export ").split_once('=').unwrap();
-            (name.to_owned(), value.to_owned())
-        };
-        let exports = (0..4).map(|_| export(&mut server)).collect();
-        Served { exports, _server: server }
+        Served::by(self.sandbox("sandbox serve"))
     }
 }
 
@@ -111,6 +110,22 @@ pub struct Served {
 }
 
 impl Served {
+    /// The cloud that `zkprov sandbox serve`, given as a program, serves.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    #[must_use]
+    pub fn by(serve: Program) -> Self {
+        let mut server = serve.start();
+        let export = |server: &mut Background| {
+            let line = server.until("export ");
+            let (name, value) = line.trim().trim_start_matches("export ").split_once('=').unwrap();
+            (name.to_owned(), value.to_owned())
+        };
+        let exports = (0..4).map(|_| export(&mut server)).collect();
+        Self { exports, _server: server }
+    }
+
     /// Lets a program find the cloud by what `sandbox serve` says to export.
     #[must_use]
     pub fn to(&self, program: Program) -> Program {

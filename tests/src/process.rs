@@ -9,12 +9,15 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, Instant};
 
-/// No program of a test runs longer; one that does has hung.
+/// No program of a test runs longer unless it was given more; one that does has hung.
 const LIMIT: Duration = Duration::from_secs(150);
 
 /// A program that is to be run.
 #[derive(Debug)]
-pub struct Program(Command);
+pub struct Program {
+    command: Command,
+    limit: Duration,
+}
 
 /// How a program ended and what it said.
 #[derive(Debug)]
@@ -32,25 +35,32 @@ impl Program {
     pub(crate) fn new(path: &Path) -> Self {
         let mut command = Command::new(path);
         command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self(command)
+        Self { command, limit: LIMIT }
     }
 
     pub(crate) fn within(mut self, folder: &Path) -> Self {
-        self.0.current_dir(folder);
+        self.command.current_dir(folder);
         self
     }
 
     /// Adds arguments.
     #[must_use]
     pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
-        self.0.args(args);
+        self.command.args(args);
         self
     }
 
     /// Sets a variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
-        self.0.env(name, value);
+        self.command.env(name, value);
+        self
+    }
+
+    /// Lets it run for this long.
+    #[must_use]
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
         self
     }
 
@@ -82,8 +92,8 @@ impl Program {
     }
 
     fn spawn(mut self, read: bool) -> Background {
-        let line = format!("{:?}", self.0);
-        let mut child = self.0.spawn().unwrap_or_else(|error| panic!("{line}: {error}"));
+        let line = format!("{:?}", self.command);
+        let mut child = self.command.spawn().unwrap_or_else(|error| panic!("{line}: {error}"));
         let stdout = child.stdout.take().filter(|_| read).map(BufReader::new);
         let (tell, lines) = channel();
         spawn(move || {
@@ -98,7 +108,7 @@ impl Program {
             let _ = stderr.read_to_end(&mut text);
             String::from_utf8_lossy(&text).into_owned()
         });
-        Background { line, child, lines, read: String::new(), err: Some(err) }
+        Background { line, child, lines, read: String::new(), err: Some(err), limit: self.limit }
     }
 }
 
@@ -110,6 +120,7 @@ pub struct Background {
     lines: Receiver<String>,
     read: String,
     err: Option<JoinHandle<String>>,
+    limit: Duration,
 }
 
 impl Background {
@@ -118,7 +129,7 @@ impl Background {
     /// # Panics
     /// When the output ends without one, or none comes.
     pub fn until(&mut self, text: &str) -> String {
-        let deadline = Instant::now() + LIMIT;
+        let deadline = Instant::now() + self.limit;
         while let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             self.read.push_str(&line);
             if line.contains(text) {
@@ -151,7 +162,7 @@ impl Background {
                 break status;
             }
             self.read.extend(self.lines.try_iter());
-            if start.elapsed() > LIMIT {
+            if start.elapsed() > self.limit {
                 self.stop();
                 panic!("{} hangs\n{}", self.line, self.read);
             }

@@ -89,18 +89,11 @@ runs() {
   read -r pid since 2>/dev/null <"$state/pid/$1" && [[ -n $since && $(started_at "$pid") == "$since" ]]
 }
 
-# stop COMPONENT: asks it to end, and after 10 seconds ends it.
+# stop COMPONENT: at once, for nothing of a rig is kept.
 stop() {
-  local pid since
-  read -r pid since 2>/dev/null <"$state/pid/$1" || return 0
-  if runs "$1"; then
-    kill "$pid" 2>/dev/null || true
-    for _ in {1..100}; do
-      runs "$1" || break
-      sleep 0.1
-    done
-    if runs "$1"; then kill -KILL "$pid" 2>/dev/null || true; fi
-  fi
+  local pid _
+  read -r pid _ 2>/dev/null <"$state/pid/$1" || return 0
+  if runs "$1"; then kill -KILL "$pid" 2>/dev/null || true; fi
   rm -f "$state/pid/$1"
 }
 

@@ -1,0 +1,132 @@
+//! A real cluster for one test, with Google's APIs acted out beside it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use zkprov_tests::{Bench, Output, Program, Served, example, root};
+
+/// Longest time for a step of a real ensemble: a roll through five members takes minutes.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+/// A rig of `tests/real/rig`, taken down when dropped.
+pub(crate) struct Rig {
+    name: String,
+    script: PathBuf,
+    /// What `rig env` tells.
+    env: BTreeMap<String, String>,
+}
+
+impl Rig {
+    /// With a real node.
+    fn node() -> Self {
+        let rig = Self::up(&[]);
+        assert_eq!(
+            rig.of("ZKPROV_RIG_TIER"),
+            "node",
+            "no real node here: run as root, or leave out test(node)"
+        );
+        rig
+    }
+
+    /// The API server alone, with acted nodes.
+    pub(crate) fn api() -> Self {
+        Self::up(&["--api-only"])
+    }
+
+    fn up(options: &[&str]) -> Self {
+        let name = format!("t{}", std::process::id());
+        let mut rig = Self { name, script: root().join("tests/real/rig"), env: BTreeMap::new() };
+        rig.told(&["up"], options);
+        let env = rig.told(&["env"], &[]);
+        let pairs = env.lines().filter_map(|line| line.split_once('='));
+        rig.env = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        rig
+    }
+
+    /// A program in the rig's network, with a kubeconfig.
+    pub(crate) fn program(&self, bench: &Bench, path: impl AsRef<Path>) -> Program {
+        bench.program(&self.script).args(["exec", &self.name]).args([path.as_ref()])
+    }
+
+    /// Runs the rig's script, with the user's own environment: caches are there. Its progress goes to the test's output.
+    fn told(&self, command: &[&str], args: &[&str]) -> String {
+        let mut script = Command::new(&self.script);
+        let output =
+            script.args(command).arg(&self.name).args(args).stderr(Stdio::inherit()).output().unwrap();
+        assert!(output.status.success(), "{} {command:?} {args:?} failed", self.script.display());
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn of(&self, name: &str) -> &str {
+        self.env.get(name).map_or("", String::as_str)
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        let keep = std::thread::panicking().then_some("--keep-logs");
+        // What is left of it, `rig list` shows.
+        let _ = Command::new(&self.script).args(["down", &self.name]).args(keep).status();
+    }
+}
+
+/// A real cluster that an embedded Google Cloud hands out as its own.
+pub(crate) struct Real {
+    served: Served,
+    pub(crate) bench: Bench,
+    rig: Rig,
+}
+
+impl Real {
+    /// Brings everything up, with the image of the members and a directory that stands for the file server's share.
+    pub(crate) fn up() -> Self {
+        let bench = Bench::new(env!("CARGO_BIN_EXE_zkprov"));
+        let rig = Rig::node();
+        rig.told(&["import"], &[]);
+        let share = bench.path("share");
+        std::fs::create_dir(&share).unwrap();
+        let server = "singlefs-1-vm.us-east1-d.c.my-project.internal";
+        rig.told(&["export"], &[server, "/data", &share.display().to_string()]);
+        let serve = format!(
+            "sandbox serve --sandbox={} --cluster-endpoint {} --cluster-ca {}",
+            bench.cloud().display(),
+            rig.of("ZKPROV_RIG_API"),
+            rig.of("ZKPROV_RIG_CA"),
+        );
+        let served = Served::by(rig.program(&bench, bench.binary()).args(serve.split_whitespace()));
+        Self { served, bench, rig }
+    }
+
+    /// A program in the cluster's network, which finds cluster and cloud by its environment.
+    pub(crate) fn program(&self, path: impl AsRef<Path>) -> Program {
+        self.served.to(self.rig.program(&self.bench, path)).limit(PATIENCE)
+    }
+
+    /// `zkprov` with the tutorial's file and the image that is here.
+    pub(crate) fn zkprov(&self, line: &str) -> Program {
+        let image = format!("spec.exhibitor.image={}", self.image());
+        self.program(self.bench.binary())
+            .args(line.split_whitespace())
+            .args(["--set", &image, "-f"])
+            .args([example("tutorial/zkprov.yaml")])
+    }
+
+    pub(crate) fn kubectl(&self, line: &str) -> Program {
+        self.program("kubectl").args(line.split_whitespace())
+    }
+
+    /// What a kubectl command prints.
+    pub(crate) fn told(&self, line: &str) -> String {
+        self.kubectl(line).run().exits(0).out.trim().to_owned()
+    }
+
+    /// Runs a script of bash in a pod.
+    pub(crate) fn in_pod(&self, pod: &str, script: &str) -> Output {
+        self.kubectl(&format!("exec {pod} --")).args(["bash", "-c", script]).run()
+    }
+
+    pub(crate) fn image(&self) -> &str {
+        self.rig.of("ZKPROV_RIG_IMAGE")
+    }
+}
