@@ -152,7 +152,8 @@ fn changes(
     {
         return;
     }
-    let mut path = Path { document, live, state, moved: members_move(draft, now, wanted), steps: Vec::new() };
+    let (moved, forming) = (members_move(draft, now, wanted), fills_up(state, now, &lost));
+    let mut path = Path { document, live, state, moved, forming, steps: Vec::new() };
     if !lost.is_empty() {
         path.hurry(now);
         let keep = path.replace_lost(now, &lost);
@@ -275,6 +276,9 @@ struct Path<'a> {
     state: &'a EnsembleState,
     /// No address known now is one of a member by the time of the first step.
     moved: bool,
+    /// Exhibitor is still entering pods and restarts the members each time. A roll that comes across waits for ever for a
+    /// member that is down; nobody relies on this ensemble yet, so that all may restart together.
+    forming: bool,
     steps: Vec<StepKind>,
 }
 
@@ -299,8 +303,8 @@ impl Path<'_> {
     /// A roll waits for each member to look at its ZooKeeper, several times: first let them look often.
     fn hurry(&mut self, now: u32) {
         let live = self.live.document.pointer("/settings/checkMs").cloned().unwrap_or_default();
-        // With members on the move this live step could not tell who is to stay.
-        if self.moved || live == FORMING_CHECK_MS {
+        // With members on the move this live step could not tell who is to stay, nor on what number it rests.
+        if self.moved || self.forming || live == FORMING_CHECK_MS {
             return;
         }
         let fixed = self.live.document.get("fixedSize").and_then(Value::as_u64);
@@ -368,7 +372,7 @@ impl Path<'_> {
             to.remove = if next < size { leaving.next().into_iter().collect() } else { Vec::new() };
             keep.retain(|address| !to.remove.contains(address));
             to.keep.clone_from(&keep);
-            let alone = size.min(next) == 1;
+            let alone = size.min(next) == 1 || self.forming;
             to.rolling = !alone;
             let mut change =
                 step(self.document, to, if alone { Disruption::All } else { Disruption::OneByOne });
@@ -383,9 +387,7 @@ impl Path<'_> {
                 check_often(&mut change.body);
             }
             if alone {
-                change
-                    .notes
-                    .push("with one or two voters a restart stops writes for a few seconds".to_owned());
+                change.notes.push("a restart of all stops writes for a few seconds".to_owned());
             }
             self.push(change, size, next);
             size = next;

@@ -177,7 +177,8 @@ impl Graph {
         if let (false, Some(deployment)) = (ensemble.is_empty(), deployment)
             && !self.made.contains_key(deployment)
         {
-            let gate = Gate::PodsAnswer { deployment: deployment.clone(), replicas: pods_before(input) };
+            let gate =
+                Gate::PodsAnswer { deployment: deployment.clone(), replicas: pods_before(input, deployment) };
             base = vec![self.push(StepKind::Gate(gate), base, 5)];
         }
         for kind in ensemble {
@@ -219,10 +220,13 @@ fn deleted_before(first: ResourceKind, then: ResourceKind) -> bool {
     needs(first, then) || (in_cluster && server)
 }
 
-/// Pods there are while the ensemble changes: as many as declared, or as many as there were on the way down.
-fn pods_before(input: &PlanInput<'_>) -> u32 {
+/// Pods there are while the ensemble changes: as many as declared, or on the way down as many as the Deployment has; the
+/// voters may be fewer by then.
+fn pods_before(input: &PlanInput<'_>, deployment: &ResourceId) -> u32 {
     let declared = input.spec.exhibitor.replicas;
-    input.observed.ensemble.known().map_or(declared, |state| declared.max(quorum::voters(state)))
+    let live = input.observed.resources.get(deployment).and_then(Reading::known);
+    let replicas = live.and_then(|live| live.document.pointer("/spec/replicas")?.as_u64());
+    replicas.and_then(|replicas| u32::try_from(replicas).ok()).map_or(declared, |live| declared.max(live))
 }
 
 /// All voters of an existing ensemble, one of them away.
