@@ -145,7 +145,9 @@ pub(super) async fn carry_out(
         match ended.outcome {
             Outcome::Done => finished.push(one),
             Outcome::Interrupted => {
-                context.ui.complain("interrupted: what was under way is done, nothing else was started");
+                context.ui.complain(
+                    "interrupted: nothing else was started; what the cloud has begun goes on there by itself",
+                );
                 context.ui.complain("  next: run the same command again to resume");
                 return Err(CommandError::silent(signals.exit()));
             }

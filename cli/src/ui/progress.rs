@@ -146,7 +146,9 @@ impl EventSink for Progress {
             // Only root causes are told; the summary counts the rest.
             Event::StepSkipped { .. } | Event::RunFinished { .. } => {}
             Event::Interrupted => {
-                self.line("stopping: nothing more is started, what is under way is waited for; Ctrl-C again exits now");
+                self.line(
+                    "stopping: nothing more is started, requests in flight return; Ctrl-C again exits now",
+                );
             }
         }
     }
