@@ -3,7 +3,8 @@
 use super::bench;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use zkprov_tests::Bench;
+use std::path::Path;
+use zkprov_tests::{Bench, example};
 
 #[test]
 fn the_tutorial_comes_up_grows_and_goes() {
@@ -79,4 +80,17 @@ fn is_destroyed_by_its_name_alone(bench: &Bench) {
     // What is on the disk.
     left.retain(|line| !line.starts_with("singlefs-1-vm.us-east1-d.c.my-project.internal:/data "));
     assert!(left.len() == 1 && left[0].contains("disks/singlefs-1-vm-data"), "{left:#?}");
+}
+
+#[test]
+fn a_cluster_that_one_ensemble_creates_is_there_for_the_next() {
+    let bench = bench();
+    let both = example("two-ensembles/zkprov.yaml");
+    let plan = |file: &Path| bench.sandbox("plan --detailed-exitcode").args(["-f"]).args([file]).run();
+    plan(&both).exits(2);
+    // Alone, the second would wait for a cluster that nobody creates.
+    let text = std::fs::read_to_string(&both).unwrap();
+    let second = bench.path("second.yaml");
+    std::fs::write(&second, text.split("\n---\n").last().unwrap()).unwrap();
+    plan(&second).says(&["refused[cluster-not-found]"]);
 }

@@ -118,6 +118,7 @@ impl Zone {
         let clusters =
             clusters.into_iter().filter(|(id, reading)| managed || is_ours(reading) || id.name == "*");
         observation.resources.extend(clusters);
+        observation.resources.extend(self.missing(list, request.spec).map(|id| (id, Reading::Absent)));
         observation.resources.extend(self.pools(list, request));
         for operation in &self.operations {
             let target = target_of(operation, list).filter(|id| observation.resources.contains_key(id));
@@ -129,6 +130,14 @@ impl Zone {
                 });
             }
         }
+    }
+
+    /// The cluster that the spec says exists, where it does not: nothing is to be created in it.
+    fn missing(&self, list: &List, spec: &ValidSpec) -> Option<ResourceId> {
+        let Cluster::Existing { name: wanted } = &spec.cluster else { return None };
+        let clusters = self.clusters.as_ref().as_ref().ok()?;
+        let there = clusters.iter().any(|cluster| name(cluster) == Some(wanted.as_str()));
+        (!there && list.location == spec.zone).then(|| list.id(wanted))
     }
 
     /// Readings of desired node pools, and of every further pool in a cluster of the ensemble.
