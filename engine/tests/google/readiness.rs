@@ -77,6 +77,17 @@ async fn the_file_server_is_ready_when_its_script_says_so() {
 }
 
 #[tokio::test]
+async fn the_serial_console_reports_where_guest_attributes_are_forbidden() {
+    let server = Server::start().await;
+    server.on(&format!("GET {VM_PATH}"), [ok(fixture("instance.json"))]);
+    let forbidden = error(403, "forbidden", "Required 'compute.instances.getGuestAttributes' permission");
+    server.on(&format!("GET {VM_PATH}/getGuestAttributes"), [forbidden]);
+    let report = "x fileserver: READY generation=g1 boot=b bytes=1\n";
+    server.on(&format!("GET {VM_PATH}/serialPort"), [ok(json!({"contents": report}))]);
+    assert_eq!(look(&server, VM, generation()).await, Verdict::Ready);
+}
+
+#[tokio::test]
 async fn gone_is_gone() {
     let server = Server::start().await;
     let vm = ok(fixture("instance.json"));

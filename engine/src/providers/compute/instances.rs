@@ -135,6 +135,10 @@ impl ComputeProvider {
         let attributes = match self.caller.read(&what, || get.clone().send()).await {
             Ok(attributes) => attributes,
             Err(error) if error.kind == ProviderErrorKind::NotFound => return Ok(None),
+            // A policy of the organisation may forbid them: then the serial console, if it can be read, has the report.
+            Err(error) if error.kind == ProviderErrorKind::Denied => {
+                return self.serial_tail(place).await.map(|_| None).ok_or(error);
+            }
             Err(error) => return Err(error),
         };
         let items = attributes.query_value.into_iter().flat_map(|value| value.items);
