@@ -155,8 +155,8 @@ impl Cloud {
         Ok(())
     }
 
-    /// Waits until every voter that has a pod serves, for as long as Exhibitor may take to restart them all. Gives up
-    /// without an error: the reading that follows tells who does not serve.
+    /// Waits until every voter serves, for as long as Exhibitor may take to give lost ones' places to new pods and to restart
+    /// them all. Gives up without an error: the reading that follows tells who does not serve.
     ///
     /// # Errors
     /// When the API stopped answering.

@@ -183,9 +183,9 @@ fn what_keeps_pods_from_running_is_told() {
     assert_eq!(image["status"]["conditions"][1]["reason"], "ProgressDeadlineExceeded");
 }
 
-#[test]
-fn evictions_respect_the_budget() {
-    let mut bench = Bench::new(3);
+/// Three running pods on so many nodes, and a budget that spares two of them.
+fn with_budget(nodes: usize) -> Bench {
+    let mut bench = Bench::new(nodes);
     bench.make(DEPLOYMENTS, &deployment("d", 3));
     bench.make(
         "/apis/policy/v1/namespaces/default/poddisruptionbudgets",
@@ -193,6 +193,12 @@ fn evictions_respect_the_budget() {
         "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "d"}}}}),
     );
     bench.pass(60_000);
+    bench
+}
+
+#[test]
+fn evictions_respect_the_budget() {
+    let mut bench = with_budget(3);
     let names: Vec<String> =
         bench.pods().iter().map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect();
     let eviction =
@@ -211,14 +217,7 @@ fn evictions_respect_the_budget() {
 
 #[test]
 fn a_node_is_drained_within_the_budget() {
-    let mut bench = Bench::new(1);
-    bench.make(DEPLOYMENTS, &deployment("d", 3));
-    bench.make(
-        "/apis/policy/v1/namespaces/default/poddisruptionbudgets",
-        &json!({"metadata": {"name": "b"},
-        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "d"}}}}),
-    );
-    bench.pass(60_000);
+    let mut bench = with_budget(1);
     let old = Node { draining: Some(bench.now), ..node("node-0") };
     bench.cluster.set_nodes(&[old, node("node-1")], bench.now);
     assert!(bench.cluster.drained().is_empty());
