@@ -13,6 +13,9 @@ fetch() {
 }
 fetch exhibitor "$root/opt/exhibitor/lib"
 fetch zookeeper "$root/opt/zookeeper/lib"
+# Ours stand before those of the same name in Exhibitor's jars.
+find src -name '*.java' -print0 | xargs -0 javac --release 17 -implicit:none -Xlint:all,-processing,-path -cp "$root/opt/exhibitor/lib/*" \
+  -d "$root/opt/exhibitor/classes"
 # Exhibitor looks for ZooKeeper's own jar at the top.
 mv "$root"/opt/zookeeper/lib/zookeeper-*.jar "$root/opt/zookeeper/"
 mkdir -p "$root"/opt/zookeeper/{local_configs,snapshots,transactions,backups} "$root/opt/exhibitor/run"

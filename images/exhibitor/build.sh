@@ -19,6 +19,7 @@ need() {
   fi
 }
 need mvn maven
+need javac openjdk-17-jdk-headless
 need mmdebstrap mmdebstrap
 need python3 python3
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/zkprov

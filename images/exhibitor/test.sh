@@ -138,6 +138,44 @@ status=http://127.0.0.1:8181/exhibitor/v1/cluster/status
 ok "ZK_PASSWORD protects the API"
 if grep -q s3cret-word "$work/log" || inside ps -eo args | grep -q s3cret-word; then fail "the password can be read"; fi
 ok "the password is in no log and no command line"
+share=$work/image/opt/zookeeper/local_configs
+api=http://127.0.0.1:8181/exhibitor/v1
+settle() {
+  # Posts the configuration as it is, with other clean-up files.
+  ask -u zk:s3cret-word "$api/config/get-state" | python3 -c '
+import json, sys
+config = json.load(sys.stdin)["config"]
+config["cleanupMaxFiles"] = sys.argv[1]
+print(json.dumps({key: str(value) if isinstance(value, int) else value for key, value in config.items()}))' "$1" >"$work/config"
+  ask -u zk:s3cret-word -H 'Content-Type: application/json' --data "@$work/config" "$api/config/set" | grep -q '"succeeded":true'
+}
+reads() { ask -u zk:s3cret-word "$api/config/get-state" | grep -q "\"cleanupMaxFiles\":$1\\b"; }
+settle 21 && reads 21 || fail "the configuration can't be set"
+first=$(stat -c %i "$share/exhibitor.properties")
+settle 22 && reads 22 || fail "the configuration can't be set again"
+[[ $(stat -c %i "$share/exhibitor.properties") != "$first" ]] || fail "the configuration is written over the old one, in place"
+cmp -s "$share/exhibitor.properties" "$share/exhibitor.properties.copy" || fail "there is no copy of the configuration"
+[[ -z $(find "$share" -name '*.new') ]] || fail "something is left beside the configuration"
+ok "the configuration is written beside its place and renamed, and a copy kept"
+ruin_and_mend() {
+  # WHAT: a member reads within 5 s; the copy is put back 10 s after the damage.
+  ruined=$1
+  for _ in {1..100}; do
+    reads 22 || fail "a file that is $ruined is believed"
+    if cmp -s "$share/exhibitor.properties" "$share/exhibitor.properties.copy"; then
+      ok "a file that is $ruined is not believed, and mended"
+      return
+    fi
+    sleep 0.3
+  done
+  fail "a file that is $ruined is not mended"
+}
+: >"$share/exhibitor.properties"
+ruin_and_mend empty
+truncate -s 900 "$share/exhibitor.properties"
+ruin_and_mend cut
+rm "$share/exhibitor.properties"
+ruin_and_mend missing
 write() {
   ask -u zk:s3cret-word -X PUT -H 'Content-Type: application/json' --data '6b657074' \
     http://127.0.0.1:8181/exhibitor/v1/explorer/znode/kept | grep -q '"succeeded":true'
