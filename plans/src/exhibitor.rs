@@ -304,6 +304,12 @@ pub fn differing_keys(config: &Value, body: &Value) -> Vec<String> {
     keys.into_iter().filter(|key| config.get(*key) != body.get(*key)).cloned().collect()
 }
 
+/// Whether two answers hold the same shared configuration.
+#[must_use]
+pub fn same(one: &Value, other: &Value) -> bool {
+    shared(one) == shared(other)
+}
+
 /// Whether setting these keys restarts ZooKeeper. A rolling change is for such keys only.
 #[must_use]
 pub fn restarts(keys: &[String]) -> bool {

@@ -1,6 +1,6 @@
 //! The three views of an ensemble joined: what each pod's Exhibitor answered becomes one [`EnsembleState`].
 
-use crate::exhibitor::{ConfigState, StatusEntry, fixed_size, format_servers, settings};
+use crate::exhibitor::{ConfigState, StatusEntry, fixed_size, format_servers, same, settings};
 use crate::observed::{EnsembleState, Gap, Live, Member, Ownership, Pod, Reading, Srvr};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -52,16 +52,31 @@ pub fn assemble(pods: Vec<Pod>, answers: &[PodAnswers]) -> EnsembleState {
             members.push(member(ip, None, Some(pod), own.copied(), None));
         }
     }
+    let missed = |own: &ConfigState| own.servers.is_empty() && !servers.is_empty();
+    let other = |own: &ConfigState| config.is_some_and(|config| !same(&config.config, &own.config));
+    let misread = whose(&answers, missed);
+    let behind = whose(&answers, |own| !missed(own) && other(own));
     EnsembleState {
-        gaps: gaps(&answers),
+        gaps: gaps(&answers, &misread),
         config: config.map(|config| config.config.clone()),
         rolling: answers
             .iter()
             .any(|answer| answer.config.as_ref().is_ok_and(|config| config.rolling.is_some())),
+        misread,
+        behind,
         pods,
         servers,
         members,
     }
+}
+
+/// Pods, by name, whose own configuration is so.
+fn whose(answers: &[&PodAnswers], is: impl Fn(&ConfigState) -> bool) -> Vec<String> {
+    let configs = answers.iter().filter_map(|answer| Some((&answer.pod, answer.config.as_ref().ok()?)));
+    let mut pods: Vec<String> =
+        configs.filter(|(_, config)| is(config)).map(|(pod, _)| pod.clone()).collect();
+    pods.sort();
+    pods
 }
 
 fn is_member(config: &ConfigState, ip: Option<&str>) -> bool {
@@ -88,7 +103,7 @@ fn member(
     }
 }
 
-fn gaps(answers: &[&PodAnswers]) -> Vec<Gap> {
+fn gaps(answers: &[&PodAnswers], misread: &[String]) -> Vec<Gap> {
     let gap = |what: String, why: &str| Gap {
         what,
         why: why.to_owned(),
@@ -109,11 +124,17 @@ fn gaps(answers: &[&PodAnswers]) -> Vec<Gap> {
     lists.sort();
     lists.dedup();
     if let [_, _, ..] = lists.as_slice() {
-        let lists: Vec<String> = lists.iter().map(|list| format!("`{list}`")).collect();
-        gaps.push(gap(
-            "the members' list of servers".to_owned(),
-            &format!("they read different ones: {}", lists.join(", ")),
-        ));
+        let read: Vec<String> =
+            lists.iter().filter(|list| !list.is_empty()).map(|list| format!("`{list}`")).collect();
+        let why = if misread.is_empty() {
+            format!("they read different ones: {}", read.join(", "))
+        } else {
+            format!("{} read an empty one, others {}", misread.join(", "), read.join(", "))
+        };
+        gaps.push(Gap {
+            hint: "if that lasts, `zkprov apply` tells them again".to_owned(),
+            ..gap("the members' list of servers".to_owned(), &why)
+        });
     }
     gaps
 }

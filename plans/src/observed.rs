@@ -97,6 +97,13 @@ pub struct EnsembleState {
     pub members: Vec<Member>,
     /// Exhibitor is rolling a change.
     pub rolling: bool,
+    /// Pods that read an empty member list where others read one, by name: not yet told of a new ensemble, or caught in the
+    /// moment when the file was being written, and then alone until somebody writes again.
+    #[serde(default)]
+    pub misread: Vec<String>,
+    /// Pods that read another configuration than `config` otherwise, by name: they have not looked at the latest one yet.
+    #[serde(default)]
+    pub behind: Vec<String>,
     /// What could not be read about the ensemble.
     pub gaps: Vec<Gap>,
 }

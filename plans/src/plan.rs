@@ -68,6 +68,8 @@ pub enum Reason {
     },
     /// Voters whose pods are gone.
     MembersLost(Vec<String>),
+    /// Pods that read an empty member list where others read one: they are told it again.
+    Misread(Vec<String>),
     /// There and equal, but not marked as ours.
     Unmarked,
 }

@@ -101,7 +101,7 @@ fn is_at(pod: &Pod, hostname: &str) -> bool {
     !pod.deleting && pod.ip.as_deref() == Some(hostname)
 }
 
-/// Whether exactly `wanted` voters serve as one ensemble: everything could be read, no roll is under way, the spec has
+/// Whether exactly `wanted` voters serve as one ensemble: everything could be read, all have read the same, no roll is under way, the spec has
 /// that many voters with a running pod each, Exhibitor and ZooKeeper agree that each serves, and one alone leads.
 #[must_use]
 pub fn converged(state: &EnsembleState, wanted: u32) -> Verdict {
@@ -111,6 +111,9 @@ pub fn converged(state: &EnsembleState, wanted: u32) -> Verdict {
     }
     if state.rolling {
         return waiting("Exhibitor is rolling a change through the members".to_owned());
+    }
+    if !state.behind.is_empty() {
+        return waiting(format!("{} to look at the latest configuration yet", state.behind.join(", ")));
     }
     let ids: BTreeSet<u32> = state.servers.iter().map(|server| server.id).collect();
     if ids.len() != state.servers.len() {

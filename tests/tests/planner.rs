@@ -56,6 +56,8 @@ fn members(voters: u32) -> EnsembleState {
         _ => observed::Mode::Follower,
     };
     EnsembleState {
+        misread: Vec::new(),
+        behind: Vec::new(),
         pods: (1..=voters)
             .map(|id| Pod {
                 name: format!("exhibitor-{id}"),

@@ -3,6 +3,7 @@
 use crate::fixtures::{change, desired, spec};
 use crate::loopback::{Answer, Seen, Server};
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use zkprov_engine::connection::Pace;
@@ -11,7 +12,8 @@ use zkprov_engine::provider::{Provider, ReadRequest};
 use zkprov_engine::providers::ensemble::EnsembleProvider;
 use zkprov_engine::providers::kubernetes::{KubeAccess, KubernetesProvider, static_token};
 use zkprov_plans::observed::Reading;
-use zkprov_plans::plan::{Action, Call, EnsembleTarget, ReadyWhen};
+use zkprov_plans::plan::{Action, Call, Change, EnsembleTarget, ReadyWhen};
+use zkprov_plans::quorum;
 use zkprov_plans::readiness::Verdict;
 
 const ENSEMBLE: &str = "ensemble/cluster-1/default/exhibitor";
@@ -37,6 +39,8 @@ struct Stage {
     config: Mutex<Value>,
     silent: Vec<u32>,
     marked: Vec<u32>,
+    /// A pod that reads an empty list until somebody writes again.
+    misread: AtomicU32,
 }
 
 impl Stage {
@@ -50,7 +54,14 @@ impl Stage {
             "autoManageInstances": 1, "autoManageInstancesSettlingPeriodMs": 0,
             "autoManageInstancesFixedEnsembleSize": 3
         });
-        Self { pods, set: Set::Taken, config: Mutex::new(config), silent: Vec::new(), marked: Vec::new() }
+        Self {
+            pods,
+            set: Set::Taken,
+            config: Mutex::new(config),
+            silent: Vec::new(),
+            marked: Vec::new(),
+            misread: AtomicU32::new(0),
+        }
     }
 
     fn servers(&self) -> String {
@@ -75,7 +86,13 @@ impl Stage {
         }
         let address = format!("10.0.0.{pod}");
         match endpoint {
-            "config/get-state" => Answer::Json(200, json!({"config": *self.config.lock().unwrap()})),
+            "config/get-state" => {
+                let mut config = self.config.lock().unwrap().clone();
+                if self.misread.load(Ordering::Relaxed) == pod {
+                    config["serversSpec"] = json!("");
+                }
+                Answer::Json(200, json!({"config": config}))
+            }
             "cluster/status" => Answer::Json(200, Value::Array(self.statuses())),
             "cluster/state" => Answer::Json(200, json!({"state": 3, "isLeader": true})),
             "cluster/4ltr/srvr" => {
@@ -115,6 +132,7 @@ impl Stage {
                 json!({"message": "Another process has updated the config.", "succeeded": false}),
             );
         }
+        self.misread.store(0, Ordering::Relaxed);
         let mut config = self.config.lock().unwrap();
         for (key, value) in body.as_object().unwrap() {
             let number = value.as_str().and_then(|text| text.parse::<u64>().ok());
@@ -195,7 +213,8 @@ async fn forms_an_ensemble_with_one_write() {
     assert_eq!((&body["checkMs"], &body["clientPort"]), (&json!("10000"), &json!("2181")));
     let read = run.provider.refresh(&ENSEMBLE.parse().unwrap(), &Value::Null).await.unwrap();
     assert_eq!(read.known().unwrap().document["voters"], 3);
-    assert_eq!(run.provider.serves_with(&ENSEMBLE.parse().unwrap(), 3).await.unwrap(), Verdict::Ready);
+    let state = run.provider.look(&ENSEMBLE.parse().unwrap()).await.unwrap();
+    assert_eq!(quorum::converged(&state, 3), Verdict::Ready);
     run.set(target(3, &[], &[], false), json!({"checkMs": "10000"})).await.unwrap();
     assert_eq!(run.writes().len(), 1, "a repetition writes nothing");
 }
@@ -281,6 +300,22 @@ async fn a_lost_answer_is_mended_by_trying_again() {
     assert!(run.set(target(3, &[], &[], false), json!({})).await.is_err());
     run.set(target(3, &[], &[], false), json!({})).await.unwrap();
     assert_eq!((run.stage.servers().as_str(), run.server.seen_by("POST").len()), (THREE, 1));
+}
+
+#[tokio::test]
+async fn a_member_that_has_misread_the_configuration_is_told_again_as_it_is() {
+    let run = Run::new(Stage::new(3, THREE)).await;
+    let wait = Change::look(&ENSEMBLE.parse().unwrap(), ReadyWhen::EnsembleServes { voters: 3 });
+    assert_eq!(run.provider.ready(&wait).await.unwrap(), Verdict::Ready);
+    let before = run.stage.config.lock().unwrap().clone();
+    run.stage.misread.store(2, Ordering::Relaxed);
+    let looked = run.provider.look(&wait.id).await.unwrap();
+    assert_eq!(looked.misread, ["pod-2"]);
+    assert!(run.writes().is_empty(), "a look changes nothing");
+    assert!(matches!(run.provider.ready(&wait).await.unwrap(), Verdict::Progressing(_)));
+    assert_eq!(run.writes(), ["POST pod-1:8282/proxy/exhibitor/v1/config/set"]);
+    assert_eq!(*run.stage.config.lock().unwrap(), before);
+    assert_eq!(run.provider.ready(&wait).await.unwrap(), Verdict::Ready);
 }
 
 #[tokio::test]

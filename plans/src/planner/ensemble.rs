@@ -39,7 +39,12 @@ pub(super) fn drift(input: &PlanInput<'_>, draft: &mut Draft) {
     let documents = input.desired.documents.iter().filter(|one| one.id.kind == ResourceKind::Ensemble);
     for document in documents {
         let Some(Reading::Known(live)) = input.observed.resources.get(&document.id) else { continue };
-        let fields = diff::diff(&document.id, &document.body, live).fields;
+        let mut fields = diff::diff(&document.id, &document.body, live).fields;
+        let mut reason = Reason::FieldsDiffer;
+        if let Some(state) = input.observed.ensemble.known().filter(|state| !state.misread.is_empty()) {
+            reason = Reason::Misread(state.misread.clone());
+            fields.extend(misread_by(state));
+        }
         if fields.is_empty() {
             continue;
         }
@@ -52,7 +57,12 @@ pub(super) fn drift(input: &PlanInput<'_>, draft: &mut Draft) {
             rolling: true,
         };
         let precondition = Precondition::Unchanged(diff::fingerprint(&document.id, &document.body, live));
-        draft.changes.push(Change { diff: fields, precondition, ..step(document, to, Disruption::None) });
+        draft.changes.push(Change {
+            reason,
+            diff: fields,
+            precondition,
+            ..step(document, to, Disruption::None)
+        });
     }
 }
 
@@ -136,7 +146,7 @@ fn changes(
     let now = quorum::voters(state);
     let difference = diff::diff(&document.id, &document.body, live);
     let lost = quorum::lost(state);
-    if lost.is_empty() && difference.fields.is_empty() {
+    if lost.is_empty() && difference.fields.is_empty() && state.misread.is_empty() {
         draft.kept.push(Change {
             action: Action::Keep,
             reason: Reason::InSync,
@@ -154,10 +164,13 @@ fn changes(
     }
     let (moved, forming) = (members_move(draft, now, wanted), fills_up(state, now, &lost));
     let mut path = Path { document, live, state, moved, forming, steps: Vec::new() };
+    path.tell_again(now);
     if !lost.is_empty() {
         path.hurry(now);
         let keep = path.replace_lost(now, &lost);
         path.slow_down(now, keep);
+    } else if now == wanted && difference.fields.is_empty() {
+        // Telling again was all.
     } else if now == wanted {
         path.settings(now, &difference.fields);
     } else {
@@ -177,7 +190,11 @@ fn refuse_unsafe(
     draft: &mut Draft,
 ) -> bool {
     let wanted = document.body.get("voters").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
-    let healthy = quorum::healthy(state);
+    // What reads an empty list comes back with the first step, which tells it again.
+    let back = state.members.iter().filter(|member| {
+        member.id.is_some() && member.pod.as_ref().is_some_and(|pod| state.misread.contains(pod))
+    });
+    let healthy = quorum::healthy(state) + u32::try_from(back.count()).unwrap_or(0);
     let need = quorum::need(now);
     if state.rolling {
         draft.refuse(
@@ -300,6 +317,23 @@ impl Path<'_> {
         keep
     }
 
+    /// Posts the configuration as it is. A member that has missed it is alone, and would in a minute or two write a list of
+    /// its own.
+    fn tell_again(&mut self, now: u32) {
+        if self.state.misread.is_empty() {
+            return;
+        }
+        let to = EnsembleTarget { rolling: false, ..target(self.state, now, self.fixed_size(now)) };
+        let mut change = step(self.document, to, Disruption::None);
+        if let Some(settings) = change.body.get_mut("settings") {
+            *settings = json!({});
+        }
+        change.reason = Reason::Misread(self.state.misread.clone());
+        change.diff = misread_by(self.state);
+        change.precondition = self.precondition();
+        self.steps.push(StepKind::Change(change));
+    }
+
     /// A roll waits for each member to look at its ZooKeeper, several times: first let them look often.
     fn hurry(&mut self, now: u32) {
         let live = self.live.document.pointer("/settings/checkMs").cloned().unwrap_or_default();
@@ -307,11 +341,7 @@ impl Path<'_> {
         if self.moved || self.forming || live == FORMING_CHECK_MS {
             return;
         }
-        let fixed = self.live.document.get("fixedSize").and_then(Value::as_u64);
-        let fixed =
-            fixed.and_then(|fixed| u32::try_from(fixed).ok()).filter(|fixed| !fixed.is_multiple_of(2));
-        let fixed = fixed.unwrap_or_else(|| odd_at_most(now));
-        let to = EnsembleTarget { rolling: false, ..target(self.state, now, fixed) };
+        let to = EnsembleTarget { rolling: false, ..target(self.state, now, self.fixed_size(now)) };
         let mut change = step(self.document, to, Disruption::None);
         // That alone: whatever else the file sets may restart members, and is rolled with the change itself.
         if let Some(settings) = change.body.get_mut("settings") {
@@ -321,6 +351,12 @@ impl Path<'_> {
         change.ready_when = ReadyWhen::Done;
         change.precondition = self.precondition();
         self.steps.push(StepKind::Change(change));
+    }
+
+    /// The declared size as it is, where Exhibitor may keep to it.
+    fn fixed_size(&self, now: u32) -> u32 {
+        let fixed = self.state.config.as_ref().map(exhibitor::fixed_size);
+        fixed.filter(|fixed| !fixed.is_multiple_of(2)).unwrap_or_else(|| odd_at_most(now))
     }
 
     /// Back to the declared period, with the members that are left of the present ones.
@@ -414,6 +450,16 @@ impl Path<'_> {
     fn precondition(&self) -> Precondition {
         Precondition::Unchanged(diff::fingerprint(&self.document.id, &self.document.body, self.live))
     }
+}
+
+/// What each pod reads that has misread the shared configuration, and what it is to read.
+fn misread_by(state: &EnsembleState) -> Vec<FieldChange> {
+    let servers = exhibitor::format_servers(&state.servers);
+    let read = |pod: &String| FieldChange {
+        cause: None,
+        ..field(&format!("servers as {pod} reads them"), json!(""), json!(servers))
+    };
+    state.misread.iter().map(read).collect()
 }
 
 fn field(path: &str, before: Value, after: Value) -> FieldChange {

@@ -214,6 +214,14 @@ impl Shares {
         self.damage(share, |text| text.clear());
     }
 
+    /// This member reads the so-manieth new file in the moment between its being emptied and written, and takes it for empty.
+    pub fn misreads(&mut self, address: &str, nth: u32) {
+        let member = self.share_of_mut(address).and_then(|share| share.members.get_mut(address));
+        if let Some(member) = member {
+            member.misreads = nth;
+        }
+    }
+
     /// The second half of the shared file is lost.
     pub fn cut_file(&mut self, share: &str) {
         self.damage(share, |text| {

@@ -144,6 +144,9 @@ pub(super) struct Member {
     /// When `loaded` was read.
     pub(super) loaded_at: Time,
     pub(super) known: Known,
+    /// The so-manieth new file from now on is read in the moment when it is empty; 0 is never.
+    #[serde(default)]
+    pub(super) misreads: u32,
     pub(super) timers: Timers,
     /// The last look at ZooKeeper; none yet is "latent".
     pub(super) instance: Option<Instance>,
@@ -211,6 +214,7 @@ impl Member {
             loaded: Loaded::default(),
             loaded_at: now,
             known: Known::default(),
+            misreads: 0,
             timers,
             instance: None,
             leader: false,

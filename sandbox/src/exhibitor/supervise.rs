@@ -116,7 +116,11 @@ impl Share {
         let loaded = self.members.get(address).is_some_and(|member| member.loaded.version != version);
         let loaded = loaded.then(|| Loaded::read(self.file.as_ref()));
         let Some(member) = self.members.get_mut(address) else { return };
-        if let Some(loaded) = loaded {
+        if let Some(mut loaded) = loaded {
+            if member.misreads == 1 {
+                loaded = Loaded { version: loaded.version, ..Loaded::default() };
+            }
+            member.misreads = member.misreads.saturating_sub(1);
             member.set_loaded(loaded, now);
         }
         member.timers.config = now + member.timers.config_period;

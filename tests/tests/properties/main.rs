@@ -10,4 +10,5 @@ mod ensemble;
 mod examples;
 mod formation;
 mod harness;
+mod misread;
 mod options;

@@ -1,6 +1,7 @@
 //! The ensemble as its members tell it: Exhibitor's REST API and, through it, ZooKeeper's own words, reached through the
 //! API server's pod proxy, so that nothing has to be exposed.
 
+mod heal;
 mod read;
 mod write;
 
@@ -23,13 +24,14 @@ pub struct EnsembleProvider {
     kubernetes: Arc<KubernetesProvider>,
     /// Label selectors of the pods of ensembles that were observed with their documents.
     selectors: Mutex<BTreeMap<ResourceId, String>>,
+    seen: Mutex<BTreeMap<ResourceId, heal::Seen>>,
 }
 
 impl EnsembleProvider {
     /// A provider for the ensembles of this cluster.
     #[must_use]
     pub const fn new(kubernetes: Arc<KubernetesProvider>) -> Self {
-        Self { kubernetes, selectors: Mutex::new(BTreeMap::new()) }
+        Self { kubernetes, selectors: Mutex::new(BTreeMap::new()), seen: Mutex::new(BTreeMap::new()) }
     }
 
     /// The id of a spec's ensemble in this cluster.
@@ -67,12 +69,16 @@ impl EnsembleProvider {
         self.sight(id).await.map(|sight| sight.state)
     }
 
-    /// Looks once whether exactly `voters` voters serve as one ensemble.
-    ///
-    /// # Errors
-    /// When the pods can't be listed.
-    pub async fn serves_with(&self, id: &ResourceId, voters: u32) -> Result<Verdict, ProviderError> {
-        Ok(quorum::converged(&self.look(id).await?, voters))
+    /// Looks during an apply: members that have misread the shared configuration are told it again.
+    async fn mend(&self, id: &ResourceId) -> Result<EnsembleState, ProviderError> {
+        let sight = self.sight(id).await?;
+        self.heal(id, &sight).await?;
+        Ok(sight.state)
+    }
+
+    fn seen<T>(&self, id: &ResourceId, act: impl FnOnce(&mut heal::Seen) -> T) -> T {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        act(seen.entry(id.clone()).or_default())
     }
 
     /// Remembers which pods the Deployment of the request's documents selects.
@@ -118,7 +124,7 @@ impl EnsembleProvider {
     async fn until_still(&self, id: &ResourceId, progress: Progress<'_>) -> Result<(), ProviderError> {
         let wait = async {
             let mut said = false;
-            while self.look(id).await?.rolling {
+            while self.mend(id).await?.rolling {
                 if !said {
                     progress(Course::Doing("Exhibitor is rolling a change through the members".to_owned()));
                     said = true;
@@ -211,9 +217,11 @@ impl Provider for EnsembleProvider {
         Box::pin(async {
             match change.ready_when {
                 ReadyWhen::Done => Ok(Verdict::Ready),
-                ReadyWhen::EnsembleServes { voters } => self.serves_with(&change.id, voters).await,
+                ReadyWhen::EnsembleServes { voters } => {
+                    Ok(quorum::converged(&self.mend(&change.id).await?, voters))
+                }
                 ReadyWhen::QuorumHolds { healthy } => {
-                    Ok(quorum::holds(&self.look(&change.id).await?, healthy))
+                    Ok(quorum::holds(&self.mend(&change.id).await?, healthy))
                 }
                 ReadyWhen::FileServerReady { .. }
                 | ReadyWhen::ClusterRunning

@@ -49,6 +49,7 @@ impl EnsembleProvider {
             .filter(|(pod, _)| pod.ip.is_some() && !pod.deleting && pod.phase == "Running");
         let answers = join_all(asked.map(|(pod, document)| self.ask(id, &pod.name, document))).await;
         let state = assemble(pods, &answers);
+        self.seen(id, |seen| seen.note(&state));
         Ok(Sight { state, documents })
     }
 

@@ -4,17 +4,17 @@ use super::read::{Sight, proxied};
 use super::{EnsembleProvider, namespace};
 use crate::error::{ProviderError, ProviderErrorKind};
 use crate::provider::{Course, Progress};
-use crate::providers::kubernetes::api::WRITE;
+use crate::providers::kubernetes::api::{WRITE, plain};
 use crate::providers::kubernetes::{pods_path, text};
-use http::Request;
 use http::header::CONTENT_TYPE;
+use http::{Method, Request};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use std::time::Duration;
 use zkprov_plans::document::FIELD_MANAGER;
 use zkprov_plans::exhibitor::{self, ExhibitorError};
 use zkprov_plans::observed::{EnsembleState, Server};
-use zkprov_plans::plan::{Change, EnsembleTarget};
+use zkprov_plans::plan::{Change, EnsembleTarget, Reason};
 use zkprov_plans::quorum;
 use zkprov_plans::resource::ResourceId;
 
@@ -54,7 +54,8 @@ impl EnsembleProvider {
             .map_err(|error| fail(ProviderErrorKind::Invalid, error.to_string()))?;
         self.mark_leaving(id, &sight, &servers, target).await?;
         let keys = exhibitor::differing_keys(live, &body);
-        if keys.is_empty() {
+        // Told again, it is written as it is.
+        if keys.is_empty() && !matches!(change.reason, Reason::Misread(_)) {
             return Ok(());
         }
         let rolling = target.rolling && exhibitor::restarts(&keys);
@@ -71,7 +72,7 @@ impl EnsembleProvider {
     }
 
     /// Posts the document; `Err` inside is Exhibitor's own refusal.
-    async fn post(
+    pub(super) async fn post(
         &self,
         id: &ResourceId,
         pod: &Value,
@@ -85,6 +86,19 @@ impl EnsembleProvider {
             .map_err(kube::core::request::Error::BuildRequest);
         let answer = self.kubernetes.api.json(request, SET).await;
         let answer = answer.map_err(|failure| failure.of_write(format!("posting {path} of {id}")))?;
+        Ok(exhibitor::parse_result(&answer))
+    }
+
+    /// Asks for something that takes no document; `Err` inside is Exhibitor's own refusal.
+    pub(super) async fn ask_to(
+        &self,
+        id: &ResourceId,
+        pod: &Value,
+        path: &str,
+    ) -> Result<Result<(), String>, ProviderError> {
+        let request = plain(Method::GET, &proxied(id, pod, path)?);
+        let answer = self.kubernetes.api.json(request, SET).await;
+        let answer = answer.map_err(|failure| failure.of_write(format!("asking for {path} of {id}")))?;
         Ok(exhibitor::parse_result(&answer))
     }
 
@@ -169,7 +183,7 @@ impl EnsembleProvider {
 }
 
 /// The pod to post to: one in the quorum, else any that told the configuration.
-fn spokesman(sight: &Sight) -> Option<&Value> {
+pub(super) fn spokesman(sight: &Sight) -> Option<&Value> {
     let members = &sight.state.members;
     let serving = members
         .iter()
