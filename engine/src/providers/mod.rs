@@ -11,6 +11,7 @@ pub mod ensemble;
 pub mod filestore;
 pub mod gke;
 pub mod kubernetes;
+mod labels;
 mod names;
 mod scan;
 mod strict;

@@ -145,7 +145,12 @@ async fn conditional_writes_carry_the_live_handle() {
         "metadata": {"items": [{"key": "startup-script", "value": "new"}]}
     });
     for (call, route, expected) in [
-        (Call::SetLabels, "setLabels", json!({"labels": {"a": "b"}, "labelFingerprint": "abcdef0123A="})),
+        (
+            Call::SetLabels,
+            "setLabels",
+            json!({"labelFingerprint": "abcdef0123A=", "labels": {
+            "a": "b", "cnrm-test": "true", "label-one": "value-one", "managed-by-cnrm": "true"}}),
+        ),
         (Call::SetTags, "setTags", json!({"items": ["nfs"], "fingerprint": "42WmSpB8rSM="})),
         (
             Call::SetMetadata,
@@ -206,7 +211,9 @@ async fn further_calls_of_the_vm_and_its_disk() {
     send(&server, VM, Call::StartInstance, json!({}), &live).await.0.unwrap();
     send(&server, VM, Call::SetDeletionProtection { on: false }, json!({}), &live).await.0.unwrap();
     send(&server, VM, Call::SetAccessConfig { external: false }, json!({}), &live).await.0.unwrap();
-    let disk = known(fixture("disk.json"));
+    let mut disk = fixture("disk.json");
+    disk["labels"] = json!({"a": "old"});
+    let disk = known(disk);
     let body = json!({"sizeGb": "200", "labels": {"a": "b"}});
     send(&server, DISK, Call::ResizeDisk, body.clone(), &disk).await.0.unwrap();
     send(&server, DISK, Call::SetLabels, body, &disk).await.0.unwrap();

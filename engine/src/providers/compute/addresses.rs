@@ -47,8 +47,7 @@ impl ComputeProvider {
 
     pub(super) async fn label_address(&self, job: &Job<'_>) -> Result<(), ProviderError> {
         let place = &job.place;
-        let body =
-            object!({"labels": job.body("labels"), "labelFingerprint": job.handle("/labelFingerprint")?});
+        let body = object!({"labels": job.labels()?, "labelFingerprint": job.handle("/labelFingerprint")?});
         let body: RegionSetLabelsRequest = job.typed(&body)?;
         let label = self
             .addresses

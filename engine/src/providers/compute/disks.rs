@@ -41,8 +41,7 @@ impl ComputeProvider {
 
     pub(super) async fn label_disk(&self, job: &Job<'_>) -> Result<(), ProviderError> {
         let place = &job.place;
-        let body =
-            object!({"labels": job.body("labels"), "labelFingerprint": job.handle("/labelFingerprint")?});
+        let body = object!({"labels": job.labels()?, "labelFingerprint": job.handle("/labelFingerprint")?});
         let body: ZoneSetLabelsRequest = job.typed(&body)?;
         let label = self
             .disks

@@ -57,8 +57,7 @@ impl ComputeProvider {
     }
 
     pub(super) async fn label_instance(&self, job: &Job<'_>) -> Result<(), ProviderError> {
-        let body =
-            object!({"labels": job.body("labels"), "labelFingerprint": job.handle("/labelFingerprint")?});
+        let body = object!({"labels": job.labels()?, "labelFingerprint": job.handle("/labelFingerprint")?});
         let body: InstancesSetLabelsRequest = job.typed(&body)?;
         self.sent(job, on_vm!(self, set_labels, job, 0).set_body(body).send()).await
     }

@@ -1,5 +1,6 @@
 //! One call on one resource.
 
+use super::super::labels;
 use super::super::strict::typed;
 use crate::error::{ProviderError, ProviderErrorKind};
 use crate::provider::Progress;
@@ -163,6 +164,14 @@ impl<'a> Job<'a> {
     /// A field of the desired document; `null` when it does not say.
     pub(super) fn body(&self, key: &str) -> Value {
         self.change.body.get(key).cloned().unwrap_or(Value::Null)
+    }
+
+    /// The labels to write.
+    ///
+    /// # Errors
+    /// [`ProviderErrorKind::Stale`] when there is no live document.
+    pub(super) fn labels(&self) -> Result<Value, ProviderError> {
+        Ok(labels::beside(self.live()?.get("labels"), &self.body("labels")))
     }
 
     pub(super) fn stale(&self, message: &str) -> ProviderError {

@@ -5,6 +5,7 @@
 
 use super::caller::{Caller, not_connected, tuned};
 use super::classify::{Api, is_absent, operation_failure};
+use super::labels;
 use super::names::{self, with_names};
 use super::scan::{self, List, Listed, readings};
 use super::strict::{json, typed};
@@ -211,6 +212,10 @@ impl FilestoreProvider {
         let mut instance = object!({"name": Place::of(&change.id)?.path()});
         for field in mask {
             instance[field] = change.body.get(field).cloned().unwrap_or(Value::Null);
+        }
+        if let Some(wanted) = instance.get_mut("labels") {
+            let there = live.known().and_then(|live| live.document.get("labels"));
+            *wanted = labels::beside(there, wanted);
         }
         if let Some(etag) = live.known().and_then(|live| live.document.get("etag")) {
             instance["etag"] = etag.clone();

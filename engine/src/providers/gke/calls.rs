@@ -1,5 +1,6 @@
 //! Writing to GKE.
 
+use super::super::labels;
 use super::super::strict::typed;
 use super::{GkeProvider, Place, not_ours, with_path};
 use crate::error::{ProviderError, ProviderErrorKind};
@@ -66,6 +67,11 @@ impl<'a> Job<'a> {
         }
     }
 
+    /// A part of the live document.
+    fn live_at(&self, pointer: &str) -> Option<&'a Value> {
+        self.live.known()?.document.pointer(pointer)
+    }
+
     /// `projects/P/locations/Z/clusters/C/nodePools/N`
     fn pool_path(&self) -> Result<String, ProviderError> {
         let pool =
@@ -130,7 +136,8 @@ impl GkeProvider {
     }
 
     async fn set_labels(&self, job: &Job<'_>) -> Result<(), ProviderError> {
-        let labels = job.change.body.get("resourceLabels");
+        let wanted = job.change.body.get("resourceLabels").cloned().unwrap_or_default();
+        let labels = labels::beside(job.live_at("/resourceLabels"), &wanted);
         let more = json!({"resourceLabels": labels, "labelFingerprint": job.handle("labelFingerprint")?});
         let request: SetLabelsRequest = typed(&job.doing, &with_path(job.place.cluster_path(), more))?;
         let send = self.clusters.set_labels().with_request(request).send().boxed();
@@ -156,6 +163,11 @@ impl GkeProvider {
 
     async fn update_pool(&self, job: &Job<'_>, fields: &Value) -> Result<(), ProviderError> {
         let mut request = with_path(job.pool_path()?, fields.clone());
+        for field in ["labels", "resourceLabels"] {
+            if let Some(wanted) = request.get_mut(field).and_then(|field| field.get_mut("labels")) {
+                *wanted = labels::beside(job.live_at(&format!("/config/{field}")), wanted);
+            }
+        }
         request["etag"] = job.handle("etag")?.clone();
         let request: UpdateNodePoolRequest = typed(&job.doing, &request)?;
         let send = self.clusters.update_node_pool().with_request(request).send().boxed();
