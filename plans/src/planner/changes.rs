@@ -78,6 +78,19 @@ fn existing(input: &PlanInput<'_>, document: &Document, live: &Live, draft: &mut
             (change.action, change.reason) = (Action::Adopt, Reason::Unmarked);
             draft.changes.push(change);
         }
+        Ownership::Foreign if input.adopt => {
+            let fields: Vec<&str> =
+                difference.fields.iter().filter(|f| f.replaces).map(|f| f.path.as_str()).collect();
+            draft.refuse(
+                "cannot-adopt",
+                id,
+                format!(
+                    "{id} carries no mark of zkprov and cannot become what the file says: {} cannot change in place",
+                    fields.join(", ")
+                ),
+                "write into the file what is there, or choose another name in the file",
+            );
+        }
         Ownership::Foreign => draft.refuse(
             "not-ours",
             id,
