@@ -14,6 +14,7 @@ pub mod kubernetes;
 pub mod rest;
 pub mod schema;
 pub mod server;
+pub mod serviceusage;
 pub mod world;
 
 pub use server::{reset, show};

@@ -2,7 +2,7 @@
 
 use crate::api::{Answer, ClusterKey, Context, Endpoints, Request, Service, Time};
 use crate::ids::Ids;
-use crate::{compute, container, exhibitor, filestore, kubernetes};
+use crate::{compute, container, exhibitor, filestore, kubernetes, serviceusage};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -46,7 +46,9 @@ impl World {
         let mut context = Context { now: self.now, arrived, ids: &mut self.ids, endpoints };
         match &request.service {
             Service::Compute => self.compute.handle(request, &mut context),
-            Service::Container => self.container.handle(request, &mut context),
+            Service::Container => {
+                serviceusage::handle(request).unwrap_or_else(|| self.container.handle(request, &mut context))
+            }
             Service::Filestore => self.filestore.handle(request, &mut context),
             Service::Kubernetes(key) => match self.kubernetes.get_mut(key) {
                 Some(cluster) => cluster.handle(request, &mut self.exhibitor, &mut context),

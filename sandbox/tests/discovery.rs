@@ -36,7 +36,8 @@ struct Session {
 impl Session {
     fn new() -> Self {
         let clusters = [(format!("p/us-east1-d/{CLUSTER}"), "127.0.0.1:6443".to_owned())];
-        let names = ["compute.v1", "container.v1", "container.v1beta1", "file.v1", "file.v1beta1"];
+        let names =
+            ["compute.v1", "container.v1", "container.v1beta1", "file.v1", "file.v1beta1", "serviceusage.v1"];
         Self {
             world: World::new(3, 1_795_000_000_000),
             endpoints: Endpoints { clusters: clusters.into(), ca_pem: "PEM".to_owned() },
@@ -53,7 +54,8 @@ impl Session {
         let query = query.split('&').filter_map(|pair| pair.split_once('='));
         let (service, root) = match api_name {
             "compute" => (Service::Compute, "/compute"),
-            "container" => (Service::Container, ""),
+            // Both at one address.
+            "container" | "serviceusage" => (Service::Container, ""),
             _ => (Service::Filestore, ""),
         };
         let path = format!("{root}/{version}/projects/p/{path}");
@@ -193,6 +195,15 @@ fn filestore_answers_are_known_to_its_discovery_documents() {
         filestore(&mut session, api);
         assert!(session.finish().len() >= 7);
     }
+}
+
+#[test]
+fn service_usage_answers_are_known_to_its_discovery_document() {
+    let mut session = Session::new();
+    let service = session.get("serviceusage.v1", "services/container.googleapis.com");
+    assert_eq!(service["state"], "ENABLED");
+    assert_eq!(session.get("serviceusage.v1", "services/dns.googleapis.com")["state"], "DISABLED");
+    assert_eq!(session.finish().len(), 1);
 }
 
 /// What file servers are made of, the nodes of a cluster, and what every project finds.

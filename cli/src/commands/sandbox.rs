@@ -58,9 +58,10 @@ async fn serve(context: &Context, args: &Serve) -> Result<Exit, CommandError> {
     context.ui.result(&format!(
         "export CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE={}/compute/v1/\n\
          export CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER={}/\n\
+         export CLOUDSDK_API_ENDPOINT_OVERRIDES_SERVICEUSAGE={}/\n\
          export CLOUDSDK_API_ENDPOINT_OVERRIDES_FILE={}/\n\
          export CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true\n",
-        running.compute, running.container, running.filestore
+        running.compute, running.container, running.container, running.filestore
     ))?;
     context.ui.note("serving; Ctrl-C ends it, the state stays");
     let mut signals = crate::signals::Signals::listen()?;

@@ -7,21 +7,41 @@ mod kubectl;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use zkprov_tests::{Bench, Program, Served, root};
+use zkprov_tests::{Bench, Program, Served, example, root};
 
-/// The tutorial's ensemble on an embedded cloud that is served to others.
+/// An embedded cloud that is served to others, and the file of an ensemble.
 struct Cloud {
     bench: Bench,
     served: Served,
+    file: PathBuf,
+    settings: Vec<String>,
 }
 
 impl Cloud {
     /// Applies the tutorial and serves what came of it.
     fn new() -> Self {
+        Self::applied("tutorial", &[])
+    }
+
+    /// Applies an example with settings of `--set` and serves what came of it.
+    fn applied(name: &str, settings: &[&str]) -> Self {
+        let cloud = Self::empty(name, settings);
+        cloud.zkprov("apply --yes").run().exits(0);
+        cloud
+    }
+
+    /// Serves a cloud in which there is nothing of an example yet.
+    fn empty(name: &str, settings: &[&str]) -> Self {
         let bench = Bench::new(env!("CARGO_BIN_EXE_zkprov"));
-        bench.tutorial("apply --yes").run().exits(0);
         let served = bench.serve();
-        Self { bench, served }
+        let settings = settings.iter().map(|setting| format!("--set={setting}")).collect();
+        Self { bench, served, file: example(&format!("{name}/zkprov.yaml")), settings }
+    }
+
+    /// `zkprov` with the example's file, on the served cloud.
+    fn zkprov(&self, args: &str) -> Program {
+        let program = self.bench.bare(args).args(&self.settings).args(["-f"]).args([&self.file]);
+        self.served.to(program)
     }
 
     /// A program that finds the served cloud by the exported variables, and the cluster by a kubeconfig of its own.
