@@ -88,6 +88,17 @@ pub(crate) enum Format {
     Json,
 }
 
+/// Forms of the ensemble's status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StatusFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// For Prometheus, as a text file that a collector reads.
+    Prometheus,
+}
+
 /// Forms of apply's course.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ApplyFormat {
@@ -140,6 +151,8 @@ pub(crate) enum Command {
     Status(Status),
     /// Write a kubeconfig context for the cluster
     Credentials(Credentials),
+    /// Serve Exhibitor's web page and REST API on a loopback port, and open the browser
+    Ui(Ui),
     /// Serve, show or reset the embedded cloud
     #[command(subcommand)]
     Sandbox(Sandbox),
@@ -262,9 +275,9 @@ pub(crate) struct Scale {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Status {
     /// Form
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(crate) format: Format,
-    /// Show it again whenever it changes
+    #[arg(long, value_enum, default_value_t = StatusFormat::Text)]
+    pub(crate) format: StatusFormat,
+    /// Show it again whenever it changes; in place at a terminal
     #[arg(long)]
     pub(crate) watch: bool,
     /// Exit with 3 unless every member serves
@@ -277,6 +290,16 @@ pub(crate) struct Credentials {
     /// Kubeconfig to write [default: $KUBECONFIG or ~/.kube/config]
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Ui {
+    /// Port of 127.0.0.1; 0 takes a free one
+    #[arg(long, default_value_t = 8181)]
+    pub(crate) port: u16,
+    /// Do not open the browser
+    #[arg(long)]
+    pub(crate) no_open: bool,
 }
 
 #[derive(Debug, Subcommand)]

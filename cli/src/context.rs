@@ -32,7 +32,8 @@ impl Context {
         };
         let bars = err && !global.quiet && env("CI").is_none() && env("TERM").as_deref() != Some("dumb");
         let width = if out { terminal_width() } else { 100 };
-        let ui = Ui::new(color(out), color(err), bars, global.quiet, width);
+        let in_place = out && env("TERM").as_deref() != Some("dumb");
+        let ui = Ui::new(color(out), color(err), bars, global.quiet, width).in_place(in_place);
         crate::ui::log(global.verbose);
         Ok(Self { global, ui })
     }

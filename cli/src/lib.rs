@@ -7,6 +7,7 @@ mod commands;
 mod context;
 mod error;
 mod input;
+mod page;
 mod pipeline;
 mod session;
 mod signals;

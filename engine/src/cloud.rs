@@ -7,7 +7,7 @@ use crate::executor::Providers;
 use crate::lease::{Clock, Lock};
 use crate::provider::{Course, Observation, Progress, Provider, ReadRequest};
 use crate::providers::compute::ComputeProvider;
-use crate::providers::ensemble::EnsembleProvider;
+use crate::providers::ensemble::{EnsembleProvider, Page};
 use crate::providers::filestore::FilestoreProvider;
 use crate::providers::gke::{ClusterAccess, GkeProvider};
 use crate::providers::kubernetes::kubeconfig::{ContextUser, KubeContext, gke_context_name};
@@ -106,6 +106,15 @@ impl Cloud {
             Door::NoCluster => Reading::Absent,
             Door::Closed(gap) => Reading::Unavailable(gap),
         }
+    }
+
+    /// The way to the members' own page and REST API.
+    ///
+    /// # Errors
+    /// When the cluster does not exist or can't be reached.
+    pub async fn page(&self, spec: &ValidSpec, desired: &Desired) -> Result<Page, ProviderError> {
+        let inside = self.enter(spec).await?.ok_or_else(|| no_cluster(spec))?;
+        Ok(inside.ensemble.page(&ReadRequest { spec, desired }))
     }
 
     /// Waits for operations that are under way on resources of these ensembles, from whichever machine they were
@@ -303,6 +312,11 @@ impl InCluster {
     }
 }
 
+fn no_cluster(spec: &ValidSpec) -> ProviderError {
+    let doing = format!("reaching the Kubernetes API of {}", spec.cluster.name());
+    ProviderError::new(ProviderErrorKind::NotFound, doing, "the cluster does not exist")
+}
+
 fn add(observed: &mut Observed, observation: Observation) {
     observed.resources.extend(observation.resources);
     observed.operations.extend(observation.operations);
@@ -401,11 +415,7 @@ impl EnsembleProviders<'_> {
     }
 
     async fn inside(&self) -> Result<Arc<InCluster>, ProviderError> {
-        let name = self.spec.cluster.name();
-        self.cloud.enter(self.spec).await?.ok_or_else(|| {
-            let doing = format!("reaching the Kubernetes API of {name}");
-            ProviderError::new(ProviderErrorKind::NotFound, doing, "the cluster does not exist")
-        })
+        self.cloud.enter(self.spec).await?.ok_or_else(|| no_cluster(self.spec))
     }
 
     async fn hold(&self, id: &ResourceId) -> Result<(), ProviderError> {

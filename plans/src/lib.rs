@@ -23,3 +23,4 @@ pub mod rules;
 pub mod saved;
 pub mod schedule;
 pub mod spec;
+pub mod views;

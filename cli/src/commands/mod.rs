@@ -11,6 +11,7 @@ mod sandbox;
 mod scale;
 mod schema;
 mod status;
+mod ui;
 mod validate;
 
 use crate::args::Command;
@@ -30,6 +31,7 @@ pub(crate) async fn dispatch(command: Command, context: &Context) -> Result<Exit
         Command::Scale(args) => scale::run(context, &args).await,
         Command::Status(args) => status::run(context, &args).await,
         Command::Credentials(args) => credentials::run(context, &args).await,
+        Command::Ui(args) => ui::run(context, &args).await,
         Command::Sandbox(args) => sandbox::run(context, args).await,
     }
 }

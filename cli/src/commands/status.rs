@@ -1,6 +1,8 @@
 //! `zkprov status`: members, roles, and the three views.
 
-use crate::args::{Format, Status};
+mod metrics;
+
+use crate::args::{Status, StatusFormat};
 use crate::context::Context;
 use crate::error::{CommandError, Exit};
 use crate::session::Session;
@@ -12,6 +14,7 @@ use zkprov_plans::observed::{EnsembleState, Reading};
 use zkprov_plans::quorum;
 use zkprov_plans::readiness::Verdict;
 use zkprov_plans::spec::ValidSpec;
+use zkprov_plans::views;
 
 pub(super) async fn run(context: &Context, args: &Status) -> Result<Exit, CommandError> {
     let specs = input::specs(context)?;
@@ -36,12 +39,16 @@ async fn show(
             views.push(View { spec, reading: session.cloud.ensemble(spec, desired).await });
         }
         let text = match args.format {
-            Format::Text => views.iter().map(View::text).collect::<Vec<_>>().join("\n"),
-            Format::Json => json_text(&views),
+            StatusFormat::Text => views.iter().map(View::text).collect::<Vec<_>>().join("\n"),
+            StatusFormat::Json => json_text(&views),
+            StatusFormat::Prometheus => metrics::text(&views),
         };
         if text != last {
-            let apart = if last.is_empty() || args.format == Format::Json { "" } else { "\n" };
-            if !context.ui.write(&format!("{apart}{text}"))? {
+            let read = match args.format {
+                StatusFormat::Text => context.ui.redraw(&last, &text)?,
+                StatusFormat::Json | StatusFormat::Prometheus => context.ui.write(&text)?,
+            };
+            if !read {
                 return Ok(exit(args, &views));
             }
             last = text;
@@ -73,12 +80,17 @@ fn exit(args: &Status, views: &[View<'_>]) -> Exit {
     }
 }
 
-struct View<'a> {
+/// One ensemble as it was seen.
+pub(super) struct View<'a> {
     spec: &'a ValidSpec,
     reading: Reading<EnsembleState>,
 }
 
 impl View<'_> {
+    fn state(&self) -> Option<&EnsembleState> {
+        self.reading.known()
+    }
+
     fn verdict(&self) -> Verdict {
         match &self.reading {
             Reading::Known(state) => quorum::converged(state, self.spec.exhibitor.replicas),
@@ -129,6 +141,7 @@ impl View<'_> {
             "members": members,
             "pods": state.map(|state| &state.pods),
             "gaps": state.map(|state| &state.gaps),
+            "disagreements": state.map(views::disagreements),
         })
     }
 }

@@ -21,11 +21,18 @@ pub(crate) struct Ui {
     pub(crate) bars: bool,
     quiet: bool,
     width: usize,
+    /// What stdout shows can be drawn over.
+    in_place: bool,
 }
 
 impl Ui {
     pub(crate) const fn new(color_out: bool, color_err: bool, bars: bool, quiet: bool, width: usize) -> Self {
-        Self { color_out, color_err, bars, quiet, width }
+        Self { color_out, color_err, bars, quiet, width, in_place: false }
+    }
+
+    /// With a stdout that can be drawn over.
+    pub(crate) const fn in_place(self, in_place: bool) -> Self {
+        Self { in_place, ..self }
     }
 
     /// How a plan on stdout is laid out.
@@ -47,6 +54,19 @@ impl Ui {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
             Err(error) => Err(CommandError::failed("writing to standard output", &error)),
         }
+    }
+
+    /// Writes a text in the place of the one before it; below it where there is no terminal to move about in, and what is
+    /// JSON or the like stays. Returns whether anybody still reads.
+    pub(crate) fn redraw(&self, before: &str, text: &str) -> Result<bool, CommandError> {
+        if before.is_empty() {
+            return self.write(text);
+        }
+        if !self.in_place {
+            return self.write(&format!("\n{text}"));
+        }
+        let rows: usize = before.lines().map(|line| line.chars().count().max(1).div_ceil(self.width)).sum();
+        self.write(&format!("\u{1b}[{rows}A\u{1b}[J{text}"))
     }
 
     /// Writes a result and ends its line.

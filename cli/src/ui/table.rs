@@ -1,7 +1,7 @@
 //! The ensemble table.
 
 use zkprov_plans::observed::{EnsembleState, Member, Mode, Pod};
-use zkprov_plans::quorum;
+use zkprov_plans::{quorum, views};
 
 const HEAD: [&str; 9] = ["MEMBER", "ID", "ROLE", "SERVING", "ZXID", "ZNODES", "CONNS", "EXHIBITOR", "POD"];
 
@@ -23,6 +23,9 @@ pub(crate) fn ensemble_table(state: &EnsembleState) -> String {
     let mut out: String = rows.iter().map(line).collect();
     for gap in &state.gaps {
         out.push_str(&format!("could not be read: {}: {}\n", gap.what, gap.why));
+    }
+    for line in views::disagreements(state) {
+        out.push_str(&format!("disagree: {line}\n"));
     }
     out.push_str(&verdict(state));
     out

@@ -7,6 +7,7 @@ mod kubeconfig;
 mod life;
 mod lock;
 mod offline;
+mod watch;
 
 use zkprov_tests::Bench;
 

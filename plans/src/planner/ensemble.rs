@@ -10,7 +10,7 @@ use crate::plan::{
     Precondition, ReadyWhen, Reason, StepKind,
 };
 use crate::resource::{KubeKind, ResourceKind};
-use crate::{exhibitor, quorum};
+use crate::{exhibitor, quorum, views};
 use serde_json::{Value, json};
 
 pub(super) fn steps(input: &PlanInput<'_>, draft: &mut Draft) {
@@ -142,6 +142,15 @@ fn changes(
     state: &EnsembleState,
     draft: &mut Draft,
 ) {
+    for host in views::alone(state) {
+        draft.find(
+            false,
+            "serves-alone",
+            &document.id,
+            format!("{host} serves alone, outside the ensemble: what is written there is lost to it"),
+            "look at `zkprov status`; its pod gets no clients from the Service, keep others away from it",
+        );
+    }
     let wanted = input.spec.exhibitor.replicas;
     let now = quorum::voters(state);
     let difference = diff::diff(&document.id, &document.body, live);

@@ -2,8 +2,11 @@
 //! API server's pod proxy, so that nothing has to be exposed.
 
 mod heal;
+mod page;
 mod read;
 mod write;
+
+pub use page::Page;
 
 use crate::error::{ProviderError, ProviderErrorKind};
 use crate::provider::{Course, Observation, Observations, Progress, Provider, ReadRequest};
@@ -67,6 +70,13 @@ impl EnsembleProvider {
     /// When the pods can't be listed.
     pub async fn look(&self, id: &ResourceId) -> Result<EnsembleState, ProviderError> {
         self.sight(id).await.map(|sight| sight.state)
+    }
+
+    /// The selector is known from here on, so that its pods are found.
+    pub(crate) fn page(self: &Arc<Self>, request: &ReadRequest<'_>) -> Page {
+        let id = self.id(request);
+        self.remember_selector(&id, request);
+        Page::new(Arc::clone(self), id)
     }
 
     /// Looks during an apply: members that have misread the shared configuration are told it again.

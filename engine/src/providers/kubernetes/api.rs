@@ -3,7 +3,7 @@
 use crate::error::{ProviderError, ProviderErrorKind};
 use crate::providers::kubernetes::access::TokenSource;
 use http::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
-use http::{Method, Request};
+use http::{Method, Request, Response};
 use kube::Client;
 use kube::api::WatchEvent;
 use kube::client::Body;
@@ -136,6 +136,21 @@ impl ApiServer {
     }
 
     async fn bytes(&self, request: Request<Vec<u8>>, deadline: Duration) -> Result<Vec<u8>, Failure> {
+        let (head, body) = self.forward(request, deadline).await?.into_parts();
+        if head.status.is_success() {
+            return Ok(body);
+        }
+        let seconds = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let refusal = refusal(head.status.as_u16(), &body, seconds.map(Duration::from_secs));
+        Err(Failure::Refused(Box::new(refusal)))
+    }
+
+    /// Sends a request and returns the answer whatever its status.
+    pub(crate) async fn forward(
+        &self,
+        request: Request<Vec<u8>>,
+        deadline: Duration,
+    ) -> Result<Response<Vec<u8>>, Failure> {
         let _slot = self.slots.acquire().await;
         let request = self.authorized(request).await?;
         let answer = tokio::time::timeout(deadline, async {
@@ -143,16 +158,10 @@ impl ApiServer {
             let (head, body) = response.into_parts();
             let body = body.collect_bytes().await;
             let body = body.map_err(|error| Failure::Lost(format!("the answer was cut: {error}")))?;
-            Ok((head, body))
+            Ok(Response::from_parts(head, body.to_vec()))
         });
         let late = |_| Failure::Lost(format!("no answer within {} s", deadline.as_secs()));
-        let (head, body) = answer.await.map_err(late)??;
-        if head.status.is_success() {
-            return Ok(body.to_vec());
-        }
-        let seconds = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        let refusal = refusal(head.status.as_u16(), &body, seconds.map(Duration::from_secs));
-        Err(Failure::Refused(Box::new(refusal)))
+        answer.await.map_err(late)?
     }
 
     async fn authorized(&self, mut request: Request<Vec<u8>>) -> Result<Request<Vec<u8>>, Failure> {
