@@ -45,7 +45,7 @@ impl Page {
         let question = matches!(*request.method(), Method::GET | Method::HEAD);
         let again = question.then(|| request.clone());
         let first = self.send(request).await;
-        let gone = first.as_ref().map_or(true, |answer| of_api_server(answer));
+        let gone = first.as_ref().map_or(true, of_api_server);
         match again.filter(|_| gone) {
             Some(request) => {
                 *self.pod.lock().await = None;
