@@ -3,7 +3,8 @@
 use crate::context::Context;
 use crate::error::{CommandError, Exit};
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::fs::File;
+use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use zkprov_plans::diagnostic::{self, Diagnostic, Severity};
 use zkprov_plans::spec::{self, ValidSpec};
@@ -129,12 +130,20 @@ pub(crate) fn text_of(path: &Path) -> Result<String, CommandError> {
 }
 
 /// Writes a file whole or not at all: a temporary file beside it takes its name.
-pub(crate) fn write_atomically(context: &Context, path: &Path, text: &str) -> Result<(), CommandError> {
+pub(crate) fn write_atomically(
+    context: &Context,
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
+) -> Result<(), CommandError> {
     let doing = format!("writing {}", path.display());
     let failed = |error: std::io::Error| CommandError::failed(&doing, &error);
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("out");
     let temporary = path.with_file_name(format!(".{name}.{}.tmp", context.process()));
-    std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, path)).map_err(|error| {
+    let written = File::create(&temporary).map(BufWriter::new).and_then(|mut file| {
+        write(&mut file)?;
+        file.flush()
+    });
+    written.and_then(|()| std::fs::rename(&temporary, path)).map_err(|error| {
         // What is left of the attempt is of no use to anybody.
         let _ = std::fs::remove_file(&temporary);
         failed(error)

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use zkprov_engine::provider::ReadRequest;
 use zkprov_plans::check::check;
 use zkprov_plans::document::Desired;
+use zkprov_plans::observed::Observed;
 use zkprov_plans::plan::{Action, Change, Mode, Plan};
 use zkprov_plans::planner::{CLUSTER_NOT_FOUND, PlanInput, plan};
 use zkprov_plans::report::Report;
@@ -51,19 +52,57 @@ pub(crate) fn render(context: &Context, specs: &[ValidSpec]) -> Result<Vec<Desir
     specs.iter().map(render).collect()
 }
 
-/// Reads what is live for all specs at once, and plans each.
-pub(crate) async fn plan_all(
-    context: &Context,
-    session: &Session,
-    specs: Vec<ValidSpec>,
+/// What was read for all specs at once. Each is planned when its turn comes: a fleet's plans, which are many times its
+/// documents, need not all be there at the same time.
+pub(crate) struct Plans {
+    rest: Box<dyn Iterator<Item = ((ValidSpec, Desired), Observed)>>,
     mode: Mode,
-    consent: &Consent,
-) -> Result<Vec<Planned>, CommandError> {
-    let desired = render(context, &specs)?;
-    plan_rendered(session, specs, desired, mode, consent).await
+    replace: BTreeSet<ResourceId>,
+    adopt: bool,
+    created: Created,
 }
 
-/// As [`plan_all`], for documents rendered before.
+impl Iterator for Plans {
+    type Item = Result<Planned, CommandError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let ((spec, desired), observed) = self.rest.next()?;
+        let input = PlanInput {
+            spec: &spec,
+            desired: &desired,
+            observed: &observed,
+            mode: self.mode,
+            replace: &self.replace,
+            adopt: self.adopt,
+        };
+        let mut plan = match plan(&input) {
+            Ok(plan) => plan,
+            Err(error) => return Some(Err(CommandError::failed("planning", &error))),
+        };
+        plan.findings.extend(check(&plan, &observed, self.adopt));
+        self.created.expect(&mut plan);
+        Some(Ok(Planned { spec, plan }))
+    }
+}
+
+/// Reads what is live for all specs at once.
+pub(crate) async fn read_all(
+    session: &Session,
+    specs: Vec<ValidSpec>,
+    desired: Vec<Desired>,
+    mode: Mode,
+    consent: &Consent,
+) -> Result<Plans, CommandError> {
+    let replace = replaceable(consent)?;
+    let requests: Vec<ReadRequest<'_>> =
+        specs.iter().zip(&desired).map(|(spec, desired)| ReadRequest { spec, desired }).collect();
+    let observed = session.cloud.observe(&requests).await;
+    drop(requests);
+    let rest = Box::new(specs.into_iter().zip(desired).zip(observed));
+    Ok(Plans { rest, mode, replace, adopt: consent.adopt, created: Created::default() })
+}
+
+/// Reads what is live for all specs at once, and plans each.
 pub(crate) async fn plan_rendered(
     session: &Session,
     specs: Vec<ValidSpec>,
@@ -71,42 +110,24 @@ pub(crate) async fn plan_rendered(
     mode: Mode,
     consent: &Consent,
 ) -> Result<Vec<Planned>, CommandError> {
-    let replace = replaceable(consent)?;
-    let requests: Vec<ReadRequest<'_>> =
-        specs.iter().zip(&desired).map(|(spec, desired)| ReadRequest { spec, desired }).collect();
-    let observed = session.cloud.observe(&requests).await;
-    drop(requests);
-    let mut planned = Vec::new();
-    for ((spec, desired), observed) in specs.into_iter().zip(desired).zip(observed) {
-        let input = PlanInput {
-            spec: &spec,
-            desired: &desired,
-            observed: &observed,
-            mode,
-            replace: &replace,
-            adopt: consent.adopt,
-        };
-        let mut plan = plan(&input).map_err(|error| CommandError::failed("planning", &error))?;
-        plan.findings.extend(check(&plan, &observed, consent.adopt));
-        planned.push(Planned { spec, plan });
-    }
-    expect_created_clusters(&mut planned);
-    Ok(planned)
+    read_all(session, specs, desired, mode, consent).await?.collect()
 }
 
-/// Ensembles are carried out one after the other: a cluster that one creates is there for those after it, which use it
-/// as `existing: true`.
-pub(crate) fn expect_created_clusters(planned: &mut [Planned]) {
-    let mut created = BTreeSet::new();
-    for one in planned {
-        one.plan.findings.retain(|finding| {
-            let expected = finding.subject.as_ref().is_some_and(|subject| created.contains(subject));
+/// Clusters that plans so far create. Ensembles are carried out one after the other: a cluster that one creates is there
+/// for those after it, which use it as `existing: true`.
+#[derive(Default)]
+pub(crate) struct Created(BTreeSet<ResourceId>);
+
+impl Created {
+    /// Drops what the next plan finds missing and a plan before it creates.
+    pub(crate) fn expect(&mut self, plan: &mut Plan) {
+        plan.findings.retain(|finding| {
+            let expected = finding.subject.as_ref().is_some_and(|subject| self.0.contains(subject));
             !(expected && finding.code == CLUSTER_NOT_FOUND)
         });
         let creates =
             |change: &&Change| change.action == Action::Create && change.id.kind == ResourceKind::Cluster;
-        created.extend(
-            one.plan.changes().map(|(_, change)| change).filter(creates).map(|change| change.id.clone()),
-        );
+        self.0
+            .extend(plan.changes().map(|(_, change)| change).filter(creates).map(|change| change.id.clone()));
     }
 }

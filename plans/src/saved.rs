@@ -70,6 +70,15 @@ pub struct SavedPlan {
     pub digest: String,
 }
 
+/// What the digest of a plan file is taken over.
+#[derive(Serialize)]
+struct Bare<'a> {
+    format_version: &'a str,
+    zkprov_version: &'a str,
+    ensembles: &'a [SavedEnsemble],
+    digest: &'a str,
+}
+
 /// One ensemble of a plan file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SavedEnsemble {
@@ -111,8 +120,16 @@ impl SavedPlan {
     }
 
     fn compute_digest(&self) -> String {
-        let bare = Self { digest: String::new(), ..self.clone() };
-        hex(&Sha256::digest(serde_json::to_string(&bare).unwrap_or_default()))
+        let bare = Bare {
+            format_version: &self.format_version,
+            zkprov_version: &self.zkprov_version,
+            ensembles: &self.ensembles,
+            digest: "",
+        };
+        let mut digest = Sha256::new();
+        // A digest takes everything, and every value of these has a JSON form.
+        let _ = serde_json::to_writer(&mut digest, &bare);
+        hex(&digest.finalize())
     }
 
     /// Reads and verifies a plan file.

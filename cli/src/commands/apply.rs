@@ -1,7 +1,7 @@
 //! `zkprov apply`: plan, ask, carry out; or carry out a saved plan.
 
 use super::run::{self, Sink};
-use crate::args::{Apply, Consent, PlanFormat};
+use crate::args::{Apply, Consent};
 use crate::context::Context;
 use crate::error::{CommandError, Exit};
 use crate::pipeline::{self, Planned};
@@ -44,7 +44,7 @@ pub(super) async fn fresh(
         planned = pipeline::plan_rendered(session, specs, desired, Mode::Apply, consent).await?;
     }
     if sink.is_text() {
-        context.ui.result(&super::plan::text_of(context, PlanFormat::Text, &planned))?;
+        super::plan::print(context, &planned)?;
     }
     run::refuse(&planned, sink.is_text())?;
     if planned.iter().all(|one| one.plan.steps.is_empty()) {
@@ -103,7 +103,8 @@ async fn apply_saved(
             planned.push(one);
         }
     }
-    pipeline::expect_created_clusters(&mut planned);
+    let mut created = pipeline::Created::default();
+    planned.iter_mut().for_each(|one| created.expect(&mut one.plan));
     if !lines.is_empty() {
         let stale = CommandError::new(
             Exit::Stale,

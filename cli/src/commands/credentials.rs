@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::error::{CommandError, Exit};
 use crate::input;
 use crate::session::Session;
+use std::io::Write as _;
 use std::path::Path;
 use zkprov_engine::providers::kubernetes::kubeconfig::merge;
 
@@ -44,7 +45,7 @@ async fn write(
         std::fs::create_dir_all(parent)
             .map_err(|error| CommandError::failed(&format!("creating {}", parent.display()), &error))?;
     }
-    input::write_atomically(context, path, &merged)?;
+    input::write_atomically(context, path, |file| file.write_all(merged.as_bytes()))?;
     context.ui.result_line(&format!("kubeconfig {} has the context {}", path.display(), kube.name))?;
     if session.is_sandbox() {
         context.ui.note(

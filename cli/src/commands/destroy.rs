@@ -1,7 +1,7 @@
 //! `zkprov destroy`: the plan against nothing, the typed name, the orphan check.
 
 use super::run::{self, Sink};
-use crate::args::{Consent, Destroy, PlanFormat};
+use crate::args::{Consent, Destroy};
 use crate::context::Context;
 use crate::error::{CommandError, Exit};
 use crate::input;
@@ -36,7 +36,7 @@ async fn destroy(
     run::settle(session, &specs, &desired, mode, sink).await?;
     let planned = pipeline::plan_rendered(session, specs, desired, mode, &Consent::default()).await?;
     if sink.is_text() {
-        context.ui.result(&super::plan::text_of(context, PlanFormat::Text, &planned))?;
+        super::plan::print(context, &planned)?;
     }
     run::refuse(&planned, sink.is_text())?;
     if planned.iter().all(|one| one.plan.steps.is_empty()) {

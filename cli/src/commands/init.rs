@@ -4,6 +4,7 @@ use crate::args::Init;
 use crate::context::Context;
 use crate::error::{CommandError, Exit};
 use crate::input;
+use std::io::Write as _;
 use zkprov_plans::spec;
 
 pub(super) fn run(context: &Context, args: &Init) -> Result<Exit, CommandError> {
@@ -26,7 +27,7 @@ pub(super) fn run(context: &Context, args: &Init) -> Result<Exit, CommandError> 
         input::report(context, &loaded.diagnostics);
         return Err(CommandError::new(Exit::Failed, "nothing was written"));
     }
-    input::write_atomically(context, &args.path, &text)?;
+    input::write_atomically(context, &args.path, |file| file.write_all(text.as_bytes()))?;
     context.ui.note(&format!(
         "wrote {}; try `zkprov apply -f {} --sandbox` next: it needs no account",
         args.path.display(),

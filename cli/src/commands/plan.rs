@@ -6,10 +6,10 @@ use crate::error::{CommandError, Exit};
 use crate::input;
 use crate::pipeline::{self, Planned};
 use crate::session::Session;
-use serde_json::json;
+use std::io::Write as _;
 use zkprov_plans::plan::Mode;
 use zkprov_plans::report;
-use zkprov_plans::saved::{FORMAT_VERSION, SavedEnsemble, SavedPlan};
+use zkprov_plans::saved::{SavedEnsemble, SavedPlan};
 
 pub(super) async fn run(context: &Context, args: &Plan) -> Result<Exit, CommandError> {
     let specs = input::specs(context)?;
@@ -20,67 +20,95 @@ pub(super) async fn run(context: &Context, args: &Plan) -> Result<Exit, CommandE
     } else {
         Mode::Apply
     };
+    let desired = pipeline::render(context, &specs)?;
     let session = Session::open(context).await?;
-    let planned = pipeline::plan_all(context, &session, specs, mode, &args.consent).await;
+    let plans = pipeline::read_all(&session, specs, desired, mode, &args.consent).await;
     session.close().await;
-    let planned = planned?;
-    context.ui.result(&text_of(context, args.format, &planned))?;
+    let plans = plans?;
+    let mut seen = Seen::default();
+    // Plans are kept only where all of them are needed at once.
+    let mut kept = Vec::new();
+    for (index, one) in plans.enumerate() {
+        let one = one?;
+        seen.add(&one);
+        context.ui.result(&text_of(context, args.format, index, &one))?;
+        if args.format == PlanFormat::Json || args.out.is_some() {
+            kept.push(one);
+        }
+    }
+    if args.format == PlanFormat::Json {
+        let reports: Vec<_> = kept.iter().map(Planned::report).collect();
+        context.ui.result_json(&report::all_json(&reports))?;
+    }
     if let Some(path) = &args.out {
-        save(context, path, &planned)?;
+        save(context, path, kept)?;
     }
-    Ok(exit(args, &planned))
+    Ok(seen.exit(args.detailed_exitcode))
 }
 
-/// What could not be read is a failure; a refusal is one too, of its own kind.
-fn exit(args: &Plan, planned: &[Planned]) -> Exit {
-    if planned.iter().any(|one| !one.plan.gaps.is_empty()) {
-        Exit::Failed
-    } else if planned.iter().any(Planned::refused) {
-        Exit::Refused
-    } else if args.detailed_exitcode && planned.iter().any(|one| !one.plan.steps.is_empty()) {
-        Exit::Changes
-    } else {
-        Exit::Done
+/// What decides the exit code.
+#[derive(Default)]
+struct Seen {
+    gaps: bool,
+    refusals: bool,
+    steps: bool,
+}
+
+impl Seen {
+    fn add(&mut self, one: &Planned) {
+        self.gaps |= !one.plan.gaps.is_empty();
+        self.refusals |= one.refused();
+        self.steps |= !one.plan.steps.is_empty();
+    }
+
+    /// What could not be read is a failure; a refusal is one too, of its own kind.
+    const fn exit(&self, detailed: bool) -> Exit {
+        if self.gaps {
+            Exit::Failed
+        } else if self.refusals {
+            Exit::Refused
+        } else if detailed && self.steps {
+            Exit::Changes
+        } else {
+            Exit::Done
+        }
     }
 }
 
-/// Plans in a form.
-pub(super) fn text_of(context: &Context, format: PlanFormat, planned: &[Planned]) -> String {
-    let style = context.ui.style(context.global.verbose > 0);
+/// Plans for people, on stdout.
+pub(super) fn print(context: &Context, planned: &[Planned]) -> Result<(), CommandError> {
+    planned
+        .iter()
+        .enumerate()
+        .try_for_each(|(index, one)| context.ui.result(&text_of(context, PlanFormat::Text, index, one)))
+}
+
+/// The plan at this index of the run, in a form; an empty line keeps it from the one before it.
+fn text_of(context: &Context, format: PlanFormat, index: usize, one: &Planned) -> String {
+    let space = if index > 0 { "\n" } else { "" };
     match format {
         PlanFormat::Text => {
-            planned.iter().map(|one| report::text(&one.report(), style)).collect::<Vec<_>>().join("\n")
+            let style = context.ui.style(context.global.verbose > 0);
+            format!("{space}{}", report::text(&one.report(), style))
         }
-        PlanFormat::Markdown => {
-            planned.iter().map(|one| report::markdown(&one.report())).collect::<Vec<_>>().join("\n")
-        }
-        PlanFormat::Jsonl => planned.iter().map(|one| report::json_line(&one.report())).collect(),
-        PlanFormat::Json => {
-            let plans: Vec<_> = planned.iter().map(|one| report::json(&one.report())).collect();
-            let all: Vec<_> = plans
-                .iter()
-                .filter_map(|plan| plan["resource_changes"].as_array())
-                .flatten()
-                .cloned()
-                .collect();
-            let value =
-                json!({ "format_version": FORMAT_VERSION, "resource_changes": all, "ensembles": plans });
-            format!("{value:#}\n")
-        }
+        PlanFormat::Markdown => format!("{space}{}", report::markdown(&one.report())),
+        PlanFormat::Jsonl => report::json_line(&one.report()),
+        // One value holds them all: it comes last.
+        PlanFormat::Json => String::new(),
     }
 }
 
-fn save(context: &Context, path: &std::path::Path, planned: &[Planned]) -> Result<(), CommandError> {
+fn save(context: &Context, path: &std::path::Path, planned: Vec<Planned>) -> Result<(), CommandError> {
     if planned.iter().any(|one| one.refused() || !one.plan.gaps.is_empty()) {
         context.ui.note("the plan is not written: it could not be applied");
         return Ok(());
     }
-    let ensembles =
-        planned.iter().map(|one| SavedEnsemble { spec: one.spec.clone(), plan: one.plan.clone() }).collect();
+    let ensembles = planned.into_iter().map(|one| SavedEnsemble { spec: one.spec, plan: one.plan }).collect();
     let saved = SavedPlan::seal(env!("CARGO_PKG_VERSION"), ensembles);
-    let text = serde_json::to_string_pretty(&saved)
-        .map_err(|error| CommandError::failed("writing the plan", &error))?;
-    input::write_atomically(context, path, &(text + "\n"))?;
+    input::write_atomically(context, path, |file| {
+        serde_json::to_writer_pretty(&mut *file, &saved)?;
+        writeln!(file)
+    })?;
     context.ui.note(&format!("wrote the plan; `zkprov apply {}` applies exactly this", path.display()));
     Ok(())
 }

@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::error::{CommandError, Exit};
 use crate::{input, pipeline};
 use serde_json::{Value, json};
+use std::io::Write as _;
 use zkprov_plans::document::Document;
 use zkprov_plans::resource::ResourceKind;
 
@@ -24,7 +25,10 @@ pub(super) fn run(context: &Context, args: &Render) -> Result<Exit, CommandError
                     RenderFormat::Json => "json",
                 };
                 let name = format!("{}.{ending}", document.id.to_string().replace(['/', ':'], "_"));
-                input::write_atomically(context, &directory.join(name), &one(args.format, document)?)?;
+                let text = one(args.format, document)?;
+                input::write_atomically(context, &directory.join(name), |file| {
+                    file.write_all(text.as_bytes())
+                })?;
             }
         }
         None => match args.format {

@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::error::{CommandError, Exit};
 use crate::input;
 use crate::session::Session;
+use std::io::Write as _;
 use zkprov_plans::diagnostic::Severity;
 use zkprov_plans::quorum;
 use zkprov_plans::spec;
@@ -76,7 +77,7 @@ fn write(context: &Context, ensemble: &str, replicas: u32) -> Result<(), Command
     let text = std::fs::read_to_string(path).map_err(|error| CommandError::failed(&doing, &error))?;
     let edited = spec::set_replicas(&text, ensemble, replicas)
         .map_err(|error| CommandError::failed(&doing, &error))?;
-    input::write_atomically(context, path, &edited)?;
+    input::write_atomically(context, path, |file| file.write_all(edited.as_bytes()))?;
     context.ui.note(&format!("{} says {replicas} replicas now", path.display()));
     Ok(())
 }

@@ -8,6 +8,7 @@ pub(crate) use progress::{JsonLines, Progress};
 pub(crate) use table::ensemble_table;
 
 use crate::error::{CommandError, Exit};
+use serde::Serialize;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use zkprov_plans::report::Style;
@@ -72,6 +73,18 @@ impl Ui {
     /// Writes a result and ends its line.
     pub(crate) fn result_line(&self, text: &str) -> Result<(), CommandError> {
         self.result(&format!("{}\n", text.trim_end_matches('\n')))
+    }
+
+    /// Writes a result as indented JSON, piece by piece: its text can be many times what it is made from.
+    pub(crate) fn result_json(&self, value: &impl Serialize) -> Result<(), CommandError> {
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        let written = serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from);
+        match written.and_then(|()| writeln!(out)).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(CommandError::failed("writing to standard output", &error))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// A remark on stderr; not with `--quiet`.

@@ -4,20 +4,20 @@
 use super::{Report, words};
 use crate::plan::{Action, Change, StepKind};
 use crate::saved::FORMAT_VERSION;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 /// The whole plan as one value.
 #[must_use]
 pub fn json(report: &Report<'_>) -> Value {
     let plan = report.plan;
-    let changes = plan.changes().map(|(_, change)| change).chain(&plan.kept);
     json!({
         "format_version": FORMAT_VERSION,
         "ensemble": plan.ensemble,
         "mode": plan.mode,
         "summary": words::summary(plan),
         "replicas": plan.replicas,
-        "resource_changes": changes.map(|change| resource_change(change, report)).collect::<Vec<_>>(),
+        "resource_changes": resource_changes(report).collect::<Vec<_>>(),
         "steps": plan.steps.iter().enumerate().map(|(index, step)| {
             let (kind, subject) = match &step.kind {
                 StepKind::Change(change) => ("change", json!(change.id)),
@@ -29,6 +29,44 @@ pub fn json(report: &Report<'_>) -> Value {
         "gaps": plan.gaps,
         "findings": plan.findings,
     })
+}
+
+/// All plans of a run as one value, which is made piece by piece as it is written.
+#[must_use]
+pub fn all_json<'a>(reports: &'a [Report<'a>]) -> impl Serialize {
+    All {
+        format_version: FORMAT_VERSION,
+        resource_changes: AllChanges(reports),
+        ensembles: Ensembles(reports),
+    }
+}
+
+#[derive(Serialize)]
+struct All<'a> {
+    format_version: &'a str,
+    resource_changes: AllChanges<'a>,
+    ensembles: Ensembles<'a>,
+}
+
+struct AllChanges<'a>(&'a [Report<'a>]);
+
+impl Serialize for AllChanges<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().flat_map(resource_changes))
+    }
+}
+
+struct Ensembles<'a>(&'a [Report<'a>]);
+
+impl Serialize for Ensembles<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(json))
+    }
+}
+
+fn resource_changes<'a>(report: &'a Report<'a>) -> impl Iterator<Item = Value> + 'a {
+    let changes = report.plan.changes().map(|(_, change)| change).chain(&report.plan.kept);
+    changes.map(move |change| resource_change(change, report))
 }
 
 /// One JSON line for each resource change, one `summary` line at the end.

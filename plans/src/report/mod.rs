@@ -5,7 +5,7 @@ mod markdown;
 mod text;
 mod words;
 
-pub use json::{json, json_line};
+pub use json::{all_json, json, json_line};
 pub use markdown::markdown;
 pub use text::text;
 pub use words::{action_word, gate_words, summary};
