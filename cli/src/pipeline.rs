@@ -15,6 +15,7 @@ use zkprov_plans::planner::{CLUSTER_NOT_FOUND, PlanInput, plan};
 use zkprov_plans::report::Report;
 use zkprov_plans::resource::{ResourceId, ResourceKind};
 use zkprov_plans::spec::ValidSpec;
+use zkprov_templates::Templates;
 
 /// One ensemble with its plan.
 pub(crate) struct Planned {
@@ -45,11 +46,9 @@ pub(crate) fn replaceable(consent: &Consent) -> Result<BTreeSet<ResourceId>, Com
 
 /// Renders every spec.
 pub(crate) fn render(context: &Context, specs: &[ValidSpec]) -> Result<Vec<Desired>, CommandError> {
-    let overrides = input::templates(context)?;
-    let render = |spec: &ValidSpec| {
-        zkprov_templates::render(spec, &overrides).map_err(|error| CommandError::failed("rendering", &error))
-    };
-    specs.iter().map(render).collect()
+    let failed = |error| CommandError::failed("rendering", &error);
+    let templates = Templates::new(&input::templates(context)?).map_err(failed)?;
+    specs.iter().map(|spec| templates.render(spec).map_err(failed)).collect()
 }
 
 /// What was read for all specs at once. Each is planned when its turn comes: a fleet's plans, which are many times its

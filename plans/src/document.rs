@@ -13,8 +13,6 @@ pub struct Document {
     pub template: String,
     /// The body as the API takes it. For the ensemble: `{"voters": N, "fixedSize": N, "settings": {..}}`.
     pub body: Value,
-    /// The text the template made, for `render` and for errors.
-    pub text: String,
 }
 
 /// Everything the file asks for.

@@ -81,8 +81,7 @@ impl Templates {
         let text = self.text(template, context)?;
         let body = parse(template, &text)?;
         identity(template, &text, &id, &body)?;
-        let text = if language(template)? == Language::Json { indented(&text) } else { text };
-        Ok(Document { id, template: template.to_owned(), body, text })
+        Ok(Document { id, template: template.to_owned(), body })
     }
 
     fn text(&self, template: &str, context: &Value) -> Result<String, RenderError> {
@@ -169,31 +168,6 @@ fn parse(template: &str, text: &str) -> Result<serde_json::Value, RenderError> {
             Err(RenderError::whole(template, "a script is not a document", "use it in a document"))
         }
     }
-}
-
-/// Valid JSON with every line indented by its depth: an included template does not know how deep it stands.
-fn indented(json: &str) -> String {
-    let mut out = String::with_capacity(json.len());
-    let mut depth = 0_usize;
-    for line in json.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let closing = line.chars().take_while(|c| matches!(c, '}' | ']')).count();
-        out.extend(std::iter::repeat_n("  ", depth.saturating_sub(closing)));
-        out.push_str(line);
-        out.push('\n');
-        // No JSON string spans lines.
-        let (mut in_string, mut escaped) = (false, false);
-        for c in line.chars() {
-            match c {
-                _ if escaped => escaped = false,
-                '\\' if in_string => escaped = true,
-                '"' => in_string = !in_string,
-                '{' | '[' if !in_string => depth += 1,
-                '}' | ']' if !in_string => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-        }
-    }
-    out
 }
 
 /// The body has to be the resource that it stands for: a template that renames things would make the plan compare one

@@ -27,7 +27,7 @@ pub(crate) fn spec() -> ValidSpec {
 }
 
 pub(crate) fn document(id: &str, body: Value) -> Document {
-    Document { id: id.parse().unwrap(), template: "t".to_owned(), body, text: String::new() }
+    Document { id: id.parse().unwrap(), template: "t".to_owned(), body }
 }
 
 pub(crate) fn desired(documents: &[(&str, Value)]) -> Desired {

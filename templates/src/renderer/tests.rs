@@ -200,20 +200,6 @@ fn the_pool_of_the_cluster_is_the_pool_document() {
 }
 
 #[test]
-fn json_is_indented_by_depth_and_means_the_same() {
-    let hostile = "]}\" \\ [{";
-    let text = format!("{{\n\"a\": [\n      {{\"b\": {}}},\n\n  []\n],\n\"c\": 1}}", json!(hostile));
-    let expected =
-        format!("{{\n  \"a\": [\n    {{\"b\": {}}},\n    []\n  ],\n  \"c\": 1}}\n", json!(hostile));
-    assert_eq!(indented(&text), expected);
-    for document in
-        rendered(&tutorial()).documents.iter().filter(|document| document.template.contains("json"))
-    {
-        assert_eq!(serde_json::from_str::<Json>(&document.text).unwrap(), document.body, "{}", document.id);
-    }
-}
-
-#[test]
 fn settings_are_strings_as_exhibitor_needs_them() {
     let mut spec = tutorial();
     spec.exhibitor.settings.backup = Some(Backup { period_ms: 60_000, max_store_ms: 120_000 });

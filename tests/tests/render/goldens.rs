@@ -1,7 +1,6 @@
 //! One golden for each example. After a deliberate change: `INSTA_UPDATE=always cargo test -p zkprov-tests --test render`,
 //! and read the difference.
 
-use serde_json::Value;
 use zkprov_plans::document::{Desired, Document};
 
 fn settings() -> insta::Settings {
@@ -17,17 +16,17 @@ fn startup_script(document: &Document) -> Option<&str> {
     items.iter().find(|item| item["key"] == "startup-script")?["value"].as_str()
 }
 
-/// The texts as `render` prints them; the start-up script, which has a golden of its own, is left out.
+/// The bodies as `render` prints them; the start-up script, which has a golden of its own, is left out.
 fn show(sets: &[Desired]) -> String {
     let mut out = String::new();
     for document in sets.iter().flat_map(|desired| &desired.documents) {
-        let mut text = document.text.clone();
+        let mut body = document.body.clone();
         if let Some(script) = startup_script(document) {
-            let quoted = Value::from(script).to_string();
-            assert!(text.contains(&quoted), "the script is not quoted as expected");
-            text = text
-                .replace(&quoted, &Value::from(format!("({} lines)", script.lines().count())).to_string());
+            let items = body["metadata"]["items"].as_array_mut().unwrap();
+            let item = items.iter_mut().find(|item| item["key"] == "startup-script").unwrap();
+            item["value"] = format!("({} lines)", script.lines().count()).into();
         }
+        let text = serde_saphyr::to_string(&body).unwrap();
         out.push_str(&format!("# {}  ({})\n{text}\n", document.id, document.template));
     }
     out

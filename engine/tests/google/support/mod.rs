@@ -45,12 +45,7 @@ pub(crate) fn id(text: &str) -> ResourceId {
 
 /// Desired documents with these ids and empty bodies.
 pub(crate) fn desired(ids: &[&str]) -> Desired {
-    let document = |text: &&str| Document {
-        id: id(text),
-        template: String::new(),
-        body: json!({}),
-        text: String::new(),
-    };
+    let document = |text: &&str| Document { id: id(text), template: String::new(), body: json!({}) };
     Desired { documents: ids.iter().map(document).collect() }
 }
 
