@@ -147,6 +147,9 @@ pub(crate) enum Command {
     Destroy(Destroy),
     /// Change the number of members, one voter at a time
     Scale(Scale),
+    /// Show or change settings of Exhibitor and ZooKeeper
+    #[command(subcommand)]
+    Config(Config),
     /// Show the ensemble: members, roles, and the three views side by side
     Status(Status),
     /// Write a kubeconfig context for the cluster
@@ -265,6 +268,40 @@ pub(crate) struct Scale {
     #[arg(short, long)]
     pub(crate) yes: bool,
     /// Write the number into the file too, keeping its comments
+    #[arg(long)]
+    pub(crate) write: bool,
+    /// Form of the course
+    #[arg(long, value_enum, default_value_t = ApplyFormat::Text)]
+    pub(crate) format: ApplyFormat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Show settings: in force, in the file, and what a change costs
+    Get(ConfigGet),
+    /// Change settings: live ones at once, others with a restart of one member after the other
+    Set(ConfigSet),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ConfigGet {
+    /// Names, e.g. `heap` or `zooCfg.tickTime` [default: all]
+    #[arg(value_name = "KEY")]
+    pub(crate) names: Vec<String>,
+    /// Form
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ConfigSet {
+    /// Settings and their new values, as the file words them, e.g. `check=20s` or `zooCfg.tickTime=3000`
+    #[arg(value_name = "KEY=VALUE", required = true)]
+    pub(crate) settings: Vec<String>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Write the values into the file too, keeping its comments
     #[arg(long)]
     pub(crate) write: bool,
     /// Form of the course

@@ -22,5 +22,6 @@ pub mod resource;
 pub mod rules;
 pub mod saved;
 pub mod schedule;
+pub mod settings;
 pub mod spec;
 pub mod views;

@@ -173,6 +173,14 @@ pub struct Srvr {
     pub version: String,
 }
 
+impl Srvr {
+    /// The last transaction as a number: the epoch in the upper half, a count in the lower. `None` when it is no `0x...`.
+    #[must_use]
+    pub fn transaction(&self) -> Option<u64> {
+        u64::from_str_radix(self.zxid.strip_prefix("0x")?, 16).ok()
+    }
+}
+
 /// ZooKeeper's `Mode:` line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -156,6 +156,27 @@ pub fn holds(state: &EnsembleState, wanted: u32) -> Verdict {
     }
 }
 
+/// The last transaction that any voter of the quorum knows: what is acknowledged is not above it. Each new leader begins an
+/// epoch, so this only grows while the data lives. 0 when nobody serves.
+#[must_use]
+pub fn last_transaction(state: &EnsembleState) -> u64 {
+    let alone = voters(state) == 1;
+    let serving = state.members.iter().filter(|member| member.id.is_some() && in_quorum(member, alone));
+    serving.filter_map(|member| member.zookeeper.as_ref()?.transaction()).max().unwrap_or(0)
+}
+
+/// What an ensemble that serves has lost, if its last transaction is older than one that was seen before it was changed.
+#[must_use]
+pub fn lost_transactions(state: &EnsembleState, seen: u64) -> Option<Verdict> {
+    let now = last_transaction(state);
+    (now != 0 && now < seen).then(|| Verdict::Failed {
+        reason: format!(
+            "its last transaction is {now:#x}, and was {seen:#x} before: acknowledged writes are lost"
+        ),
+        hint: "change nothing more; look for the member or the backup that has them".to_owned(),
+    })
+}
+
 /// All voters serve by ZooKeeper's words; whether Exhibitor says so too and one alone leads.
 fn agreed(state: &EnsembleState, wanted: u32) -> Verdict {
     let of_ensemble: Vec<&Member> =

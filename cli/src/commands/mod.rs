@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod apply;
+mod config;
 mod credentials;
 mod destroy;
 mod init;
@@ -29,6 +30,7 @@ pub(crate) async fn dispatch(command: Command, context: &Context) -> Result<Exit
         Command::Apply(args) => apply::run(context, &args).await,
         Command::Destroy(args) => destroy::run(context, &args).await,
         Command::Scale(args) => scale::run(context, &args).await,
+        Command::Config(args) => config::run(context, args).await,
         Command::Status(args) => status::run(context, &args).await,
         Command::Credentials(args) => credentials::run(context, &args).await,
         Command::Ui(args) => ui::run(context, &args).await,

@@ -1,26 +1,15 @@
-//! The ensemble table.
+//! Tables: the ensemble, its settings.
 
+use serde_json::Value;
 use zkprov_plans::observed::{EnsembleState, Member, Mode, Pod};
+use zkprov_plans::settings::{Effect, Setting};
 use zkprov_plans::{quorum, views};
 
 const HEAD: [&str; 9] = ["MEMBER", "ID", "ROLE", "SERVING", "ZXID", "ZNODES", "CONNS", "EXHIBITOR", "POD"];
 
 /// Members with their ids and roles: ZooKeeper's own words first, Exhibitor's and Kubernetes' views beside them.
 pub(crate) fn ensemble_table(state: &EnsembleState) -> String {
-    let mut rows = vec![HEAD.map(str::to_owned)];
-    rows.extend(state.members.iter().map(|member| row(state, member)));
-    let mut widths = [0usize; HEAD.len()];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let line = |row: &[String; HEAD.len()]| {
-        let cells: Vec<String> =
-            row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        cells.join("  ").trim_end().to_owned() + "\n"
-    };
-    let mut out: String = rows.iter().map(line).collect();
+    let mut out = table(HEAD, state.members.iter().map(|member| row(state, member)));
     for gap in &state.gaps {
         out.push_str(&format!("could not be read: {}: {}\n", gap.what, gap.why));
     }
@@ -29,6 +18,42 @@ pub(crate) fn ensemble_table(state: &EnsembleState) -> String {
     }
     out.push_str(&verdict(state));
     out
+}
+
+/// Settings: in force, in the file, and what a change costs.
+pub(crate) fn settings_table(settings: &[Setting]) -> String {
+    let value = |value: &Option<Value>| match value {
+        None => "-".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    };
+    let row = |one: &Setting| {
+        let effect = match one.effect {
+            Effect::Live => "live",
+            Effect::Rolling => "one by one",
+        };
+        let differs = one.declared.is_some() && one.live != one.declared;
+        let declared = value(&one.declared) + if differs { " *" } else { "" };
+        [one.name.clone(), one.key.clone(), value(&one.live), declared, effect.to_owned()]
+    };
+    table(["KEY", "EXHIBITOR", "LIVE", "FILE", "CHANGE"], settings.iter().map(row))
+}
+
+/// Lines of columns, each as wide as its widest cell.
+fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
+    let mut widths = [0usize; N];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |row: &[String; N]| {
+        let cells: Vec<String> =
+            row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        cells.join("  ").trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
 }
 
 fn row(state: &EnsembleState, member: &Member) -> [String; HEAD.len()] {

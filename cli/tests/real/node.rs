@@ -17,7 +17,7 @@ fn the_tutorial_forms_serves_resizes_survives_and_goes_on_real_members() {
     let real = Real::up();
     put_client(&real);
     let routed = watch_routes(&real);
-    let (applied, writer) = apply_with_a_writer(&real);
+    let (applied, mut writer) = apply_with_a_writer(&real);
     applied.says(&["3 of 3 voters serve", "exhibitor.default.svc.cluster.local:2181"]);
     forms_in_time(&real);
     has_nothing_left_to_do(&real);
@@ -27,10 +27,9 @@ fn the_tutorial_forms_serves_resizes_survives_and_goes_on_real_members() {
     refuses_four(&real);
 
     changes_a_live_setting_without_a_restart(&real);
-    real.zkprov("scale 5 --yes").run().exits(0).says(&["5 of 5 voters serve"]);
-    agrees_with_zookeeper(&real, 5);
-    real.zkprov("scale 3 --yes").run().exits(0).says(&["3 of 3 voters serve"]);
-    agrees_with_zookeeper(&real, 3);
+    for size in [5, 3, 1, 3, 7, 3] {
+        resizes(&real, &mut writer, size);
+    }
     has_nothing_left_to_do(&real);
 
     survives_the_loss_of(&real, "follower");
@@ -144,7 +143,8 @@ fn agrees_with_zookeeper(real: &Real, count: usize) {
         .collect();
     assert_eq!(told, asked);
     assert_eq!(asked.len(), count);
-    assert_eq!(asked.values().filter(|(_, role)| role == "leader").count(), 1, "{asked:?}");
+    let leads = if count == 1 { "standalone" } else { "leader" };
+    assert_eq!(asked.values().filter(|(_, role)| role == leads).count(), 1, "{asked:?}");
 }
 
 /// ZooKeeper's own client in another pod: by the Service's DNS name, and by the variables of a pod that came later. The
@@ -204,6 +204,15 @@ fn changes_a_live_setting_without_a_restart(real: &Real) {
     real.zkprov(live).run().exits(0).says(&["settings.checkMs: 30000 -> 20000"]);
     real.zkprov("apply --yes").run().exits(0);
     assert_eq!(processes(), before);
+}
+
+/// Scales while the client writes, and tells for how long it had to wait at most.
+fn resizes(real: &Real, writer: &mut Background, to: usize) {
+    let line = format!("scale {to} --yes --set spec.exhibitor.allowSingle=true");
+    real.zkprov(&line).run().exits(0).says(&[&format!("{to} of {to} voters serve")]);
+    agrees_with_zookeeper(real, to);
+    writer.signal("USR1");
+    println!("on the way to {to}: {}", writer.until("longest gap").trim());
 }
 
 /// Deletes the pod of a member in a role, and lets `apply` bring its successor in.
@@ -275,7 +284,10 @@ fn routes_nobody_to_a_stranger(real: &Real, routed: Background) {
         count("no quorum")
     );
     assert!(count("leader") > 10 && count("follower") > 10, "{modes}");
-    assert_eq!(count("standalone"), 0, "{modes}");
+    // Only while there is but one member: then in one piece, with nobody else in between.
+    let modes: Vec<&str> = modes.lines().filter(|line| *line != "no quorum").collect();
+    let pieces = modes.chunk_by(|one, next| one == next).filter(|piece| piece[0] == "standalone").count();
+    assert_eq!(pieces, 1, "{modes:?}");
 }
 
 fn goes(real: &Real) {

@@ -381,12 +381,21 @@ impl Path<'_> {
             let key = field.path.strip_prefix("settings.")?;
             Some(key.split('.').next().unwrap_or(key).to_owned())
         };
-        let restarts = exhibitor::restarts(&fields.iter().filter_map(key).collect::<Vec<_>>());
+        let keys: Vec<String> = fields.iter().filter_map(key).collect();
+        let (rolled, at_once): (Vec<&String>, Vec<&String>) =
+            keys.iter().partition(|key| exhibitor::restarts(std::slice::from_ref(key)));
+        let restarts = !rolled.is_empty();
         let mut to = target(self.state, now, now);
         to.rolling = restarts;
         let mut change =
             step(self.document, to, if restarts { Disruption::OneByOne } else { Disruption::None });
         change.diff = fields.to_vec();
+        if !restarts {
+            change.notes.push("in force at once, no member restarts".to_owned());
+        } else if !at_once.is_empty() {
+            let at_once: Vec<&str> = at_once.iter().map(|key| key.as_str()).collect();
+            change.notes.push(format!("{} alone would be in force at once", at_once.join(", ")));
+        }
         if restarts {
             self.push(change, now, now);
         } else {

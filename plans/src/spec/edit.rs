@@ -18,34 +18,41 @@ pub enum EditError {
         /// How many documents have it.
         count: usize,
     },
-    /// The document has no number at `spec.exhibitor.replicas` that could be replaced.
-    #[error(
-        "`spec.exhibitor.replicas` of `{name}` is not a number written in the file: change what it comes from"
-    )]
+    /// The document has no plain value there that could be replaced.
+    #[error("`{path}` of `{name}` is not a value written in the file: change what it comes from")]
     NotWritten {
         /// The name of the ensemble.
         name: String,
+        /// Where it was looked for.
+        path: String,
     },
 }
 
 /// The text with another number of replicas for one ensemble, and every other byte as it was.
 ///
-/// Whether the number is a good one is for [`load`](super::load()) to say.
+/// # Errors
+/// As [`set_scalar`].
+pub fn set_replicas(text: &str, ensemble: &str, replicas: u32) -> Result<String, EditError> {
+    set_scalar(text, ensemble, "spec.exhibitor.replicas", &replicas.to_string())
+}
+
+/// The text with another value at a dotted path of one ensemble, and every other byte as it was.
+///
+/// Whether the value is a good one is for [`load`](super::load()) to say.
 ///
 /// # Errors
-/// When the text is not valid YAML, when not exactly one document has the name, and when its replicas come from an
-/// alias, from `${env:NAME}` or are missing.
-pub fn set_replicas(text: &str, ensemble: &str, replicas: u32) -> Result<String, EditError> {
+/// When the text is not valid YAML, when not exactly one document has the name, and when what stands at the path comes from an
+/// alias, from `${env:NAME}`, is quoted or is missing, or the value is none that can stand unquoted.
+pub fn set_scalar(text: &str, ensemble: &str, path: &str, value: &str) -> Result<String, EditError> {
     let name = ensemble.to_owned();
     let mut documents = parse(text)?;
     let count = documents.iter().filter(|document| document_name(document) == name).count();
     let named = documents.iter_mut().find(|document| document_name(document) == name);
     let (Some(document), 1) = (named, count) else { return Err(EditError::NotOne { name, count }) };
-    let not_written = EditError::NotWritten { name };
-    let Some(node) = replicas_of(document) else { return Err(not_written) };
-    let Some(edited) = replace(text, node, &replicas.to_string()) else { return Err(not_written) };
-    let number = Scalar { text: replicas.to_string(), kind: ScalarKind::Plain };
-    node.value = Value::Scalar(number);
+    let not_written = EditError::NotWritten { name, path: path.to_owned() };
+    let Some(node) = path.split('.').try_fold(document, Node::get_mut) else { return Err(not_written) };
+    let Some(edited) = replace(text, node, value) else { return Err(not_written) };
+    node.value = Value::Scalar(Scalar { text: value.to_owned(), kind: ScalarKind::Plain });
     // An alias would have changed, or been changed with, another value.
     let same = parse(&edited)?.iter().map(contents).eq(documents.iter().map(contents));
     if same { Ok(edited) } else { Err(not_written) }
@@ -58,17 +65,16 @@ fn parse(text: &str) -> Result<Vec<Node>, EditError> {
     if findings.errors() == 0 { Ok(documents) } else { Err(EditError::Unreadable) }
 }
 
-fn replicas_of(document: &mut Node) -> Option<&mut Node> {
-    ["spec", "exhibitor", "replicas"].into_iter().try_fold(document, Node::get_mut)
-}
-
-/// The text with the number at the node's place replaced; `None` when no number stands there.
-fn replace(text: &str, node: &Node, number: &str) -> Option<String> {
+/// The text with the plain value at the node's place replaced; `None` when none stands there.
+fn replace(text: &str, node: &Node, value: &str) -> Option<String> {
     let start = byte_offset(text, node.span.line, node.span.column)?;
     let old = node.scalar_text()?;
     let behind = text.get(start..)?.strip_prefix(old)?;
-    let is_number = !old.is_empty() && old.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| format!("{}{number}{behind}", text.get(..start).unwrap_or_default()))
+    let is_plain = |text: &str| {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte))
+    };
+    (is_plain(old) && is_plain(value))
+        .then(|| format!("{}{value}{behind}", text.get(..start).unwrap_or_default()))
 }
 
 /// Where a 1-based line and column (in characters) begin.
@@ -123,7 +129,8 @@ mod tests {
     #[test]
     fn what_is_not_a_number_in_the_file_is_refused() {
         let of = |replicas: &str| format!("spec:\n  exhibitor:\n    replicas: {replicas}\n");
-        let written = EditError::NotWritten { name: "exhibitor".to_owned() };
+        let path = "spec.exhibitor.replicas".to_owned();
+        let written = EditError::NotWritten { name: "exhibitor".to_owned(), path };
         for text in ["${env:N}", "\"3\"", "[3]", ""] {
             assert_eq!(set_replicas(&of(text), "exhibitor", 5), Err(written.clone()), "{text}");
         }
@@ -132,6 +139,15 @@ mod tests {
         let anchored = "spec: {exhibitor: {replicas: &n 3}}\nn: *n\n";
         assert_eq!(set_replicas(anchored, "exhibitor", 5), Err(written));
         assert_eq!(set_replicas("a: [", "exhibitor", 5), Err(EditError::Unreadable));
+        let heap = "spec:\n  exhibitor:\n    heap: 256MiB # small\n";
+        let more = set_scalar(heap, "exhibitor", "spec.exhibitor.heap", "1GiB").unwrap();
+        assert_eq!(more, heap.replace("256MiB", "1GiB"));
+        for (path, value) in
+            [("spec.exhibitor.heap", "a: b"), ("spec.exhibitor.image", "x"), ("spec.exhibitor", "x")]
+        {
+            let refused = set_scalar(heap, "exhibitor", path, value);
+            assert!(matches!(refused, Err(EditError::NotWritten { .. })), "{path} {value}: {refused:?}");
+        }
         let not_one = |count| Err(EditError::NotOne { name: "x".to_owned(), count });
         assert_eq!(set_replicas(TUTORIAL, "x", 5), not_one(0));
     }

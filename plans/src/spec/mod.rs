@@ -17,7 +17,7 @@ mod tree;
 pub mod valid;
 mod walk;
 
-pub use edit::{EditError, set_replicas};
+pub use edit::{EditError, set_replicas, set_scalar};
 pub use file::schema;
 pub use load::{Loaded, load};
 pub use source::Source;

@@ -98,8 +98,7 @@ pub(super) fn text(views: &[View<'_>]) -> String {
 }
 
 fn zxid(member: &Member) -> Option<u64> {
-    let text = member.zookeeper.as_ref()?.zxid.strip_prefix("0x")?;
-    u64::from_str_radix(text, 16).ok()
+    member.zookeeper.as_ref()?.transaction()
 }
 
 fn labels(view: &View<'_>, member: &Member) -> String {

@@ -1,9 +1,9 @@
 //! The ensemble as its members tell it: Exhibitor's REST API and, through it, ZooKeeper's own words, reached through the
 //! API server's pod proxy, so that nothing has to be exposed.
 
-mod heal;
 mod page;
 mod read;
+mod seen;
 mod write;
 
 pub use page::Page;
@@ -27,7 +27,7 @@ pub struct EnsembleProvider {
     kubernetes: Arc<KubernetesProvider>,
     /// Label selectors of the pods of ensembles that were observed with their documents.
     selectors: Mutex<BTreeMap<ResourceId, String>>,
-    seen: Mutex<BTreeMap<ResourceId, heal::Seen>>,
+    seen: Mutex<BTreeMap<ResourceId, seen::Seen>>,
 }
 
 impl EnsembleProvider {
@@ -86,7 +86,7 @@ impl EnsembleProvider {
         Ok(sight.state)
     }
 
-    fn seen<T>(&self, id: &ResourceId, act: impl FnOnce(&mut heal::Seen) -> T) -> T {
+    fn seen<T>(&self, id: &ResourceId, act: impl FnOnce(&mut seen::Seen) -> T) -> T {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         act(seen.entry(id.clone()).or_default())
     }
@@ -228,7 +228,8 @@ impl Provider for EnsembleProvider {
             match change.ready_when {
                 ReadyWhen::Done => Ok(Verdict::Ready),
                 ReadyWhen::EnsembleServes { voters } => {
-                    Ok(quorum::converged(&self.mend(&change.id).await?, voters))
+                    let state = self.mend(&change.id).await?;
+                    Ok(self.seen(&change.id, |seen| seen.converged(&state, voters)))
                 }
                 ReadyWhen::QuorumHolds { healthy } => {
                     Ok(quorum::holds(&self.mend(&change.id).await?, healthy))

@@ -1,4 +1,4 @@
-//! Members that have misread the shared configuration.
+//! What an apply has seen of an ensemble, and does about it: members that have misread the shared configuration.
 //!
 //! Exhibitor truncates the file before it locks and writes it, and tells versions by the file's time: a member that reads in
 //! that moment believes in an empty list until somebody writes again. It serves alone meanwhile, and its automatic management
@@ -11,6 +11,8 @@ use crate::error::ProviderError;
 use std::collections::BTreeSet;
 use zkprov_plans::exhibitor;
 use zkprov_plans::observed::EnsembleState;
+use zkprov_plans::quorum;
+use zkprov_plans::readiness::Verdict;
 use zkprov_plans::resource::ResourceId;
 
 /// Looks, at the provider's pace of one a second, for which a pod may read an empty list that was never seen to read another:
@@ -27,12 +29,22 @@ pub(super) struct Seen {
     listed: BTreeSet<String>,
     /// Looks in a row at which some read an empty one where others don't, or since they were last told again.
     misread: u32,
+    /// The last transaction of the quorum.
+    transaction: u64,
 }
 
 impl Seen {
+    /// Whether exactly `voters` voters serve as one ensemble that has lost nothing since it was first seen.
+    pub(super) fn converged(&mut self, state: &EnsembleState, voters: u32) -> Verdict {
+        let verdict = quorum::converged(state, voters);
+        let lost = quorum::lost_transactions(state, self.transaction).filter(|_| verdict == Verdict::Ready);
+        lost.unwrap_or(verdict)
+    }
+
     /// Takes note of a look.
     pub(super) fn note(&mut self, state: &EnsembleState) {
         self.misread = if state.misread.is_empty() { 0 } else { self.misread.saturating_add(1) };
+        self.transaction = self.transaction.max(quorum::last_transaction(state));
         if !state.servers.is_empty() {
             let answering = state.members.iter().filter(|member| member.exhibitor.is_some());
             let others = answering.filter_map(|member| member.pod.clone());
@@ -85,7 +97,7 @@ impl EnsembleProvider {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use zkprov_plans::observed::{Member, Server};
+    use zkprov_plans::observed::{Member, Mode, Pod, Server, Srvr};
 
     /// Three members; the pods of `misread` read an empty list.
     fn state(misread: &[&str]) -> EnsembleState {
@@ -128,6 +140,40 @@ mod tests {
         assert!(told(&mut seen, &state(&["pod-2", "pod-3"]), 34).is_empty());
         assert!(told(&mut seen, &state(&[]), 3).is_empty());
         assert_eq!(told(&mut Seen::default(), &state(&["pod-2"]), 40), [35]);
+    }
+
+    #[test]
+    fn an_ensemble_that_knows_less_than_before_has_not_converged() {
+        let at = |zxid: &str| {
+            let mut state = state(&[]);
+            for member in &mut state.members {
+                member.zookeeper = Some(Srvr {
+                    mode: if member.exhibitor_leader { Mode::Leader } else { Mode::Follower },
+                    zxid: zxid.to_owned(),
+                    connections: 0,
+                    nodes: 4,
+                    version: "3.4.14".to_owned(),
+                });
+                state.pods.push(Pod {
+                    name: member.pod.clone().unwrap_or_default(),
+                    ip: Some(member.hostname.clone()),
+                    node: None,
+                    phase: "Running".to_owned(),
+                    ready: true,
+                    deleting: false,
+                    trouble: None,
+                });
+            }
+            state
+        };
+        let mut seen = Seen::default();
+        for (zxid, lost) in [("0x300000007", false), ("0x400000000", false), ("0x100000000", true)] {
+            let state = at(zxid);
+            seen.note(&state);
+            let verdict = seen.converged(&state, 3);
+            assert_eq!(matches!(verdict, Verdict::Failed { .. }), lost, "{zxid}: {verdict:?}");
+            assert_eq!(verdict == Verdict::Ready, !lost, "{zxid}: {verdict:?}");
+        }
     }
 
     #[test]

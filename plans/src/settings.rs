@@ -1,0 +1,115 @@
+//! The settings of Exhibitor and ZooKeeper that the file knows, by the names `zkprov config` takes: where each stands in the file
+//! and in Exhibitor's shared configuration, and what a change of it costs.
+
+use crate::exhibitor;
+use serde_json::Value;
+
+/// One setting by name, the place in the file, and Exhibitor's key.
+const SETTINGS: [(&str, &str, &str); 8] = [
+    ("check", "spec.exhibitor.settings.check", "checkMs"),
+    ("settling", "spec.exhibitor.settings.settling", "autoManageInstancesSettlingPeriodMs"),
+    ("cleanupPeriod", "spec.exhibitor.settings.cleanupPeriod", "cleanupPeriodMs"),
+    ("cleanupMaxFiles", "spec.exhibitor.settings.cleanupMaxFiles", "cleanupMaxFiles"),
+    ("backup.period", "spec.exhibitor.settings.backup.period", "backupPeriodMs"),
+    ("backup.maxStore", "spec.exhibitor.settings.backup.maxStore", "backupMaxStoreMs"),
+    ("heap", "spec.exhibitor.heap", "javaEnvironment"),
+    ("clientPort", "spec.exhibitor.clientPort", "clientPort"),
+];
+/// Names of lines of `zoo.cfg`.
+const ZOO_CFG: &str = "zooCfg.";
+
+/// What a change of a setting does to the members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It is in force at once, and restarts nobody.
+    Live,
+    /// Members restart one by one.
+    Rolling,
+}
+
+/// A setting with its values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Setting {
+    /// `check`, `zooCfg.tickTime`, ...
+    pub name: String,
+    /// Exhibitor's key: `checkMs`, `zooCfgExtra.tickTime`, ...
+    pub key: String,
+    /// In force, as Exhibitor tells it; `None` when it is not set.
+    pub live: Option<Value>,
+    /// What the file asks for; `None` when it leaves it alone.
+    pub declared: Option<Value>,
+    /// What a change costs.
+    pub effect: Effect,
+}
+
+/// The path in the file of the setting of this name. Every line of `zoo.cfg` is a setting: `zooCfg.NAME`.
+///
+/// # Errors
+/// The known names, when this is none.
+pub fn path(name: &str) -> Result<String, Vec<&'static str>> {
+    if let Some(line) = name.strip_prefix(ZOO_CFG).filter(|line| !line.is_empty()) {
+        return Ok(format!("spec.exhibitor.settings.zooCfg.{line}"));
+    }
+    let known = SETTINGS.iter().find(|(known, _, _)| *known == name);
+    let names = || SETTINGS.iter().map(|(name, _, _)| *name).chain(["zooCfg.NAME"]).collect();
+    known.map(|(_, path, _)| (*path).to_owned()).ok_or_else(names)
+}
+
+/// All settings in the order of their names: those of the file, and the lines of `zoo.cfg` that are live without it.
+///
+/// `live` are the shared settings as [`exhibitor::settings`] gives them, `declared` those of the rendered ensemble.
+#[must_use]
+pub fn settings(live: &Value, declared: &Value) -> Vec<Setting> {
+    let one = |name: &str, key: &str, at: &[&str]| {
+        let value = |of: &Value| at.iter().try_fold(of, |of, key| of.get(key)).cloned();
+        let restarts =
+            exhibitor::restarts(&at.first().map(|key| (*key).to_owned()).into_iter().collect::<Vec<_>>());
+        Setting {
+            name: name.to_owned(),
+            key: key.to_owned(),
+            live: value(live),
+            declared: value(declared),
+            effect: if restarts { Effect::Rolling } else { Effect::Live },
+        }
+    };
+    let mut settings: Vec<Setting> = SETTINGS.iter().map(|(name, _, key)| one(name, key, &[key])).collect();
+    let lines = [live, declared].into_iter().filter_map(|of| of.get("zooCfgExtra")?.as_object());
+    for line in lines.flat_map(|lines| lines.keys()) {
+        let name = format!("{ZOO_CFG}{line}");
+        if settings.iter().all(|setting| setting.name != name) {
+            settings.push(one(&name, &format!("zooCfgExtra.{line}"), &["zooCfgExtra", line]));
+        }
+    }
+    settings.sort_by(|one, other| one.name.cmp(&other.name));
+    settings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn live_and_declared_stand_side_by_side() {
+        let live = json!({"checkMs": "30000", "javaEnvironment": "a", "zooCfgExtra": {"tickTime": "2000", "x": "1"}});
+        let declared = json!({"checkMs": "20000", "zooCfgExtra": {"tickTime": "3000", "y": "2"}});
+        let all = settings(&live, &declared);
+        let of = |name: &str| all.iter().find(|one| one.name == name).cloned().unwrap();
+        let check = of("check");
+        assert_eq!((check.live, check.declared), (Some(json!("30000")), Some(json!("20000"))));
+        assert_eq!((check.key.as_str(), check.effect), ("checkMs", Effect::Live));
+        let tick = of("zooCfg.tickTime");
+        assert_eq!((tick.key.as_str(), tick.effect), ("zooCfgExtra.tickTime", Effect::Rolling));
+        assert_eq!((of("zooCfg.x").declared, of("zooCfg.y").live), (None, None));
+        assert_eq!((of("heap").effect, of("heap").declared), (Effect::Rolling, None));
+        assert!(all.is_sorted_by(|one, other| one.name < other.name));
+    }
+
+    #[test]
+    fn names_lead_into_the_file() {
+        assert_eq!(path("heap").unwrap(), "spec.exhibitor.heap");
+        assert_eq!(path("zooCfg.tickTime").unwrap(), "spec.exhibitor.settings.zooCfg.tickTime");
+        assert!(path("checkMs").unwrap_err().contains(&"check"));
+        assert!(path("zooCfg.").is_err());
+    }
+}
