@@ -68,6 +68,8 @@ pub enum Reason {
     },
     /// Voters whose pods are gone.
     MembersLost(Vec<String>),
+    /// The shared configuration is gone or empty; these pods hold the data of the ensemble that it described.
+    ConfigurationLost(Vec<String>),
     /// Pods that read an empty member list where others read one: they are told it again.
     Misread(Vec<String>),
     /// There and equal, but not marked as ours.

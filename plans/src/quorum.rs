@@ -81,13 +81,27 @@ pub fn victims(state: &EnsembleState, to: u32) -> Vec<String> {
     candidates.into_iter().take(surplus).map(|server| server.hostname.clone()).collect()
 }
 
-/// Addresses that can join: pods outside the ensemble whose Exhibitor answers, in the order of [`EnsembleState::pods`].
+/// Addresses that can join: pods outside the ensemble whose Exhibitor answers; those that hold an ensemble's data first, then in
+/// the order of [`EnsembleState::pods`].
 #[must_use]
 pub fn candidates(state: &EnsembleState) -> Vec<String> {
     let answers = |address: &str| member(state, address).is_some_and(|member| member.exhibitor.is_some());
     let outside = |address: &str| state.servers.iter().all(|server| server.hostname != address);
     let running = state.pods.iter().filter(|pod| !pod.deleting).filter_map(|pod| pod.ip.as_deref());
-    running.filter(|ip| outside(ip) && answers(ip)).map(str::to_owned).collect()
+    let mut candidates: Vec<String> =
+        running.filter(|ip| outside(ip) && answers(ip)).map(str::to_owned).collect();
+    let holders = holders(state);
+    candidates.sort_by_key(|address| !holders.contains(address));
+    candidates
+}
+
+/// Addresses outside the ensemble that hold the data of one: their last transaction is of an epoch, and only an elected leader
+/// begins one.
+#[must_use]
+pub fn holders(state: &EnsembleState) -> Vec<String> {
+    let epoch = |member: &Member| member.zookeeper.as_ref()?.transaction().map(|last| last >> 32);
+    let outside = state.members.iter().filter(|member| member.id.is_none());
+    outside.filter(|member| epoch(member) > Some(0)).map(|member| member.hostname.clone()).collect()
 }
 
 /// Members without a pod that could serve for them, by id: their pods are gone for good, addresses never come back.

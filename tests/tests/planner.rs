@@ -366,3 +366,33 @@ fn every_step_says_what_it_rests_on() {
         StepKind::Gate(_) => true,
     }));
 }
+
+#[test]
+fn who_holds_the_data_forms_the_ensemble_before_an_empty_pod_joins() {
+    let (spec, desired) = tutorial(&[]);
+    for (holders, steps) in [(3, vec![]), (2, vec![(2, 3)]), (1, vec![(1, 2), (2, 3)])] {
+        let mut observed = everything(&desired, 3);
+        let mut state = members(3);
+        state.servers.clear();
+        for (at, member) in state.members.iter_mut().enumerate() {
+            member.id = None;
+            let srvr = member.zookeeper.as_mut().unwrap();
+            srvr.mode = observed::Mode::Standalone;
+            // The pods listed last hold it: the order of pods must not decide.
+            srvr.zxid = if at >= 3 - holders { "0x500000011" } else { "0x7" }.to_owned();
+        }
+        let ensemble = desired.documents.iter().find(|one| one.id.kind == ResourceKind::Ensemble).unwrap();
+        observed.resources.insert(ensemble.id.clone(), Reading::Absent);
+        assert_eq!(zkprov_plans::quorum::candidates(&state)[0], format!("10.0.0.{}", 4 - holders));
+        observed.ensemble = Reading::Known(state);
+        let plan = planned(&spec, &desired, &observed, Mode::Apply);
+        let reasons: Vec<_> = plan.changes().map(|(_, change)| &change.reason).collect();
+        assert!(
+            matches!(reasons[0], Reason::ConfigurationLost(hosts) if hosts.len() == holders),
+            "{reasons:#?}"
+        );
+        assert_eq!(targets(&plan)[0].voters as usize, holders);
+        assert_eq!(path(&plan), steps);
+        assert!(zkprov_plans::check::check(&plan, &observed, false).iter().all(|finding| !finding.fatal));
+    }
+}

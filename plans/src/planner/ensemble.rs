@@ -71,23 +71,46 @@ pub(super) fn drift(input: &PlanInput<'_>, draft: &mut Draft) {
 /// bringing it back restarts nothing.
 const FORMING_CHECK_MS: &str = "1000";
 
-/// One whole document forms the ensemble; a second one sets the declared check period, if it is longer.
+/// One whole document forms the ensemble; a second one sets the declared check period, if it is longer. Pods that hold the data of
+/// an ensemble whose configuration is lost form it alone: empty ones with them could elect an empty leader.
 fn formation(input: &PlanInput<'_>, document: &Document) -> Vec<StepKind> {
-    let voters = input.spec.exhibitor.replicas;
-    let target =
-        EnsembleTarget { voters, fixed_size: voters, keep: Vec::new(), remove: Vec::new(), rolling: false };
+    let wanted = input.spec.exhibitor.replicas;
+    let holders = input.observed.ensemble.known().map(quorum::holders).unwrap_or_default();
+    let held = u32::try_from(holders.len()).unwrap_or(wanted);
+    let voters = if held == 0 { wanted } else { held.min(wanted) };
     let mut forming = Change {
         action: Action::Create,
-        reason: Reason::NotFound,
-        diff: diff::declared(ResourceKind::Ensemble, &document.body),
-        ..step(document, target.clone(), Disruption::None)
+        reason: if held == 0 { Reason::NotFound } else { Reason::ConfigurationLost(holders) },
+        ..step(document, whoever(voters, false), Disruption::None)
     };
-    let Some(settling) = settling(document, target) else {
-        return vec![StepKind::Change(forming)];
-    };
-    check_often(&mut forming.body);
+    let settling = settling(document, whoever(wanted, false));
+    if settling.is_some() {
+        check_often(&mut forming.body);
+    }
     forming.diff = diff::declared(ResourceKind::Ensemble, &forming.body);
-    vec![StepKind::Change(forming), StepKind::Change(settling)]
+    let mut steps = vec![StepKind::Change(forming)];
+    steps.extend((voters + 1..=wanted).flat_map(|next| grow(document, next)));
+    steps.extend(settling.map(StepKind::Change));
+    steps
+}
+
+/// So many voters, whoever they are by then.
+const fn whoever(voters: u32, rolling: bool) -> EnsembleTarget {
+    EnsembleTarget { voters, fixed_size: odd_at_most(voters), keep: Vec::new(), remove: Vec::new(), rolling }
+}
+
+/// The step to one voter more, and the gate before it.
+fn grow(document: &Document, to: u32) -> [StepKind; 2] {
+    let from = to.saturating_sub(1);
+    let alone = from == 1;
+    let disruption = if alone { Disruption::All } else { Disruption::OneByOne };
+    let mut change = step(document, whoever(to, !alone), disruption);
+    change.reason = Reason::EnsembleStep { from, to };
+    change.diff = vec![field("voters", json!(from), json!(to))];
+    change.precondition = Precondition::Voters(from);
+    check_often(&mut change.body);
+    let gate = Gate::Quorum { voters: from, need: quorum::need(to), healthy: from, during: from };
+    [StepKind::Gate(gate), StepKind::Change(change)]
 }
 
 fn check_often(body: &mut Value) {

@@ -58,6 +58,9 @@ pub(super) fn reason(change: &Change) -> String {
         Reason::DestroyRequested => "destroy".to_owned(),
         Reason::Retained(why) => format!("kept: {why}"),
         Reason::EnsembleStep { from, to } => format!("voters {from} -> {to}"),
+        Reason::ConfigurationLost(hosts) => {
+            format!("the shared configuration is lost; {} hold the ensemble's data", hosts.join(", "))
+        }
         Reason::Misread(pods) => format!("{} read an empty list of members", pods.join(", ")),
         Reason::MembersLost(lost) => format!("members without a pod: {}", lost.join(", ")),
         Reason::Unmarked => "exists without our mark, becomes ours".to_owned(),

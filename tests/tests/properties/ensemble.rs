@@ -1,14 +1,12 @@
 //! The ensemble under random schedules: whatever is asked for, killed, cut or disturbed, its fixed size stays odd, what we
 //! do to a healthy ensemble costs it no quorum, and in the end it is what the file says.
 
-use crate::harness::{Lab, block_on, example, specs};
+use crate::harness::{Lab, block_on, example, share, specs};
 use std::time::Duration;
 use zkprov_plans::spec::ValidSpec;
-use zkprov_sandbox::api::{Request, Service};
 use zkprov_sandbox::exhibitor::Worst;
 use zkprov_sandbox::ids::Ids;
 use zkprov_sandbox::server::{Cut, Side};
-use zkprov_sandbox::world::World;
 
 /// Things that happen in one schedule.
 const LENGTH: usize = 4;
@@ -48,36 +46,6 @@ fn ensemble(replicas: u32) -> ValidSpec {
     specs(&example("tutorial"), &set).remove(0)
 }
 
-/// Keys of a map in the world's stored form.
-fn keys(world: &World, pointer: &str) -> Vec<String> {
-    let stored = serde_json::to_value(world).unwrap();
-    stored.pointer(pointer).and_then(|value| value.as_object()).unwrap().keys().cloned().collect()
-}
-
-fn share(world: &World) -> String {
-    keys(world, "/exhibitor/shares").remove(0)
-}
-
-fn kill_pod(lab: &Lab, which: u64) {
-    let mut world = lab.running.world().unwrap();
-    let cluster = keys(&world, "/kubernetes").remove(0);
-    let mut pods = keys(&world, &format!("/kubernetes/{}/store/objects/Pod", cluster.replace('/', "~1")));
-    pods.retain(|pod| pod.contains("exhibitor-"));
-    let pod = &pods[usize::try_from(which).unwrap() % pods.len()];
-    let name = pod.rsplit('/').next().unwrap();
-    let request = Request {
-        service: Service::Kubernetes(cluster),
-        method: "DELETE".to_owned(),
-        path: format!("/api/v1/namespaces/default/pods/{name}"),
-        query: Vec::new(),
-        headers: Vec::new(),
-        body: Vec::new(),
-    };
-    let now = world.now;
-    world.handle(&request, now, &lab.running.endpoints());
-    lab.running.restore(world).unwrap();
-}
-
 /// Forgets the worst moment so far; whether every voter serves now.
 fn begin(lab: &Lab) -> bool {
     let mut world = lab.running.world().unwrap();
@@ -108,7 +76,7 @@ async fn carry_out(lab: &Lab, act: &Act) {
             drop(lab.apply(&ensemble(*replicas)).await);
             lab.running.faults(zkprov_sandbox::faults::Faults::clear);
         }
-        Act::KillPod(which) => kill_pod(lab, *which),
+        Act::KillPod(which) => lab.kill_pod(*which),
         Act::Wait(by) => drop(lab.running.advance(*by).unwrap()),
     }
 }

@@ -19,7 +19,9 @@ use zkprov_plans::planner::{PlanInput, plan};
 use zkprov_plans::report::{Report, Style, text};
 use zkprov_plans::saved::{Approval, approve};
 use zkprov_plans::spec::{Defaults, Source, ValidSpec, load};
+use zkprov_sandbox::api::{Request, Service};
 use zkprov_sandbox::server::{self, Clock, Options, Running};
+use zkprov_sandbox::world::World;
 use zkprov_tests::inventory_of;
 
 /// Polls often: the sandbox's time goes by only when somebody asks.
@@ -161,12 +163,44 @@ impl Lab {
         }
     }
 
+    /// Deletes one of the ensemble's pods, counted round.
+    pub(crate) fn kill_pod(&self, which: u64) {
+        let mut world = self.running.world().unwrap();
+        let cluster = keys(&world, "/kubernetes").remove(0);
+        let mut pods = keys(&world, &format!("/kubernetes/{}/store/objects/Pod", cluster.replace('/', "~1")));
+        pods.retain(|pod| pod.contains("exhibitor-"));
+        let pod = &pods[usize::try_from(which).unwrap() % pods.len()];
+        let name = pod.rsplit('/').next().unwrap();
+        let request = Request {
+            service: Service::Kubernetes(cluster),
+            method: "DELETE".to_owned(),
+            path: format!("/api/v1/namespaces/default/pods/{name}"),
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: Vec::new(),
+        };
+        let now = world.now;
+        world.handle(&request, now, &self.running.endpoints());
+        self.running.restore(world).unwrap();
+    }
+
     /// What stands there, comparable with another run's.
     pub(crate) fn inventory(&self) -> Vec<String> {
         // Pods that were told to go take their time.
         self.running.advance(Duration::from_secs(120)).unwrap();
         inventory_of(&serde_json::to_value(self.running.world().unwrap()).unwrap())
     }
+}
+
+/// Keys of a map in the world's stored form.
+fn keys(world: &World, pointer: &str) -> Vec<String> {
+    let stored = serde_json::to_value(world).unwrap();
+    stored.pointer(pointer).and_then(|value| value.as_object()).unwrap().keys().cloned().collect()
+}
+
+/// The name of the only share.
+pub(crate) fn share(world: &World) -> String {
+    keys(world, "/exhibitor/shares").remove(0)
 }
 
 /// A wish to stop that never comes.

@@ -2,7 +2,7 @@
 //! on its own. It is told again, before its automatic management writes a list of its own over the ensemble's or, since the
 //! embedded cloud's time leaps from event to event, after that: then another apply brings the ensemble back. Data stays.
 
-use crate::harness::{Lab, block_on, example, specs};
+use crate::harness::{Lab, block_on, example, share, specs};
 use std::time::Duration;
 use zkprov_plans::plan::{Reason, StepKind};
 use zkprov_plans::spec::ValidSpec;
@@ -10,12 +10,6 @@ use zkprov_sandbox::world::World;
 
 fn ensemble(replicas: u32) -> ValidSpec {
     specs(&example("tutorial"), &[&format!("spec.exhibitor.replicas={replicas}")]).remove(0)
-}
-
-fn share(world: &World) -> String {
-    let stored = serde_json::to_value(world).unwrap();
-    let shares = stored.pointer("/exhibitor/shares").and_then(|value| value.as_object()).unwrap();
-    shares.keys().next().unwrap().clone()
 }
 
 /// The members' addresses in the shared file, by id.
@@ -115,4 +109,35 @@ fn who_misread_the_file_is_told_again_by_the_next_apply() {
         lab.apply(&spec).await.unwrap();
         is_whole(&lab, &spec, "told again").await;
     });
+}
+
+/// The shared file is gone, and with it the ensemble: its members serve alone until they are brought together again.
+async fn brought_back(kill: bool) {
+    let (lab, before) = formed(0, 0).await;
+    change(&lab, |world| {
+        let share = share(world);
+        world.exhibitor.delete_file(&share);
+    });
+    if kill {
+        lab.kill_pod(2);
+    }
+    while lab.running.world().unwrap().exhibitor.mode(&before[0]) != Some("standalone") {
+        lab.running.advance(Duration::from_secs(1)).unwrap();
+    }
+    let spec = ensemble(3);
+    if let Err(error) = lab.apply(&spec).await {
+        // Automatic management may have begun an ensemble of its own in the meantime.
+        lab.apply(&spec).await.unwrap_or_else(|again| panic!("{error}\n{again}"));
+    }
+    is_whole(&lab, &spec, "brought back").await;
+}
+
+#[test]
+fn members_without_their_configuration_are_brought_together_with_their_data() {
+    block_on(brought_back(false));
+}
+
+#[test]
+fn members_with_data_form_the_ensemble_before_an_empty_one_joins() {
+    block_on(brought_back(true));
 }
