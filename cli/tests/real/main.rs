@@ -7,5 +7,6 @@
 #![expect(clippy::print_stdout, reason = "what is measured is told")]
 
 mod api;
+mod differential;
 mod node;
 mod rig;

@@ -58,7 +58,8 @@ impl Rig {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn of(&self, name: &str) -> &str {
+    /// A variable of `rig env`, empty when it tells none.
+    pub(crate) fn of(&self, name: &str) -> &str {
         self.env.get(name).map_or("", String::as_str)
     }
 }

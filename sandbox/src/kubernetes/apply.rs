@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 pub(super) struct Apply<'a> {
     /// Type of the object.
     pub(super) ty: &'a Type,
+    /// The fields of the configuration as it was sent.
+    pub(super) claimed: FieldSet,
     /// Who applies.
     pub(super) actor: &'a Actor,
     /// `apiVersion` of the configuration.
@@ -34,7 +36,7 @@ impl Apply<'_> {
         let mut managers = Managers::of(live);
         let mut bare = live.clone();
         tree::remove(&mut bare, "/metadata/managedFields");
-        let claimed = FieldSet::of(config, self.ty);
+        let claimed = self.claimed.clone();
         let dropped = managers.applied(self.actor).ensured(self.ty).minus(&claimed.clone().ensured(self.ty));
         let others = managers.others(Operation::Apply, self.actor).ensured(self.ty);
         let mut merged = merge(&bare, config, self.ty);
@@ -198,7 +200,8 @@ mod tests {
 
     fn apply(live: &Value, config: &Value, manager: &str, force: bool) -> Result<Value, Failure> {
         let actor = Actor::new(manager);
-        let apply = Apply { ty: &DEPLOYMENT, actor: &actor, api_version: "apps/v1", force, now: 0 };
+        let claimed = FieldSet::of(config, &DEPLOYMENT);
+        let apply = Apply { ty: &DEPLOYMENT, claimed, actor: &actor, api_version: "apps/v1", force, now: 0 };
         apply.merge_into(live, config)
     }
 

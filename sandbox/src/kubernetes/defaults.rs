@@ -13,7 +13,6 @@ pub(super) fn apply(kind: Kind, object: &mut Value) {
         Kind::Pod => {
             default(object, "/spec/enableServiceLinks", true);
             pod_spec(object, "/spec");
-            pod_only(object);
         }
         Kind::Service => service(object),
         Kind::Namespace => namespace(object),
@@ -21,16 +20,40 @@ pub(super) fn apply(kind: Kind, object: &mut Value) {
         Kind::NetworkPolicy => network_policy(object),
         Kind::ValidatingAdmissionPolicy => admission_policy(object),
         Kind::ValidatingAdmissionPolicyBinding => match_resources(object, "/spec/matchResources"),
-        Kind::Node => {
-            default(object, "/status", json!({}));
-        }
         Kind::ConfigMap
         | Kind::Endpoints
         | Kind::Event
+        | Kind::Node
         | Kind::ServiceAccount
         | Kind::PodDisruptionBudget
         | Kind::EndpointSlice
         | Kind::Lease => {}
+    }
+}
+
+/// Sets what a new object gets beside its defaults: from its kind's strategy, and from admission.
+pub(super) fn on_create(kind: Kind, object: &mut Value) {
+    match kind {
+        Kind::Pod => pod_only(object),
+        Kind::Namespace => default(object, "/status/phase", "Active"),
+        Kind::Deployment | Kind::Node => default(object, "/status", json!({})),
+        Kind::ReplicaSet => default(object, "/status/replicas", 0),
+        Kind::PodDisruptionBudget => {
+            for count in ["disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"] {
+                default(object, &format!("/status/{count}"), 0);
+            }
+        }
+        Kind::ConfigMap
+        | Kind::Endpoints
+        | Kind::Event
+        | Kind::Secret
+        | Kind::Service
+        | Kind::ServiceAccount
+        | Kind::NetworkPolicy
+        | Kind::EndpointSlice
+        | Kind::Lease
+        | Kind::ValidatingAdmissionPolicy
+        | Kind::ValidatingAdmissionPolicyBinding => {}
     }
 }
 
@@ -231,7 +254,6 @@ fn namespace(object: &mut Value) {
     let label = name(object).to_owned();
     put(object, "/metadata/labels/kubernetes.io~1metadata.name", label);
     default(object, "/spec", json!({}));
-    default(object, "/status/phase", "Active");
 }
 
 fn secret(object: &mut Value) {

@@ -80,22 +80,31 @@ impl DeleteOptions {
         Ok(Self { grace, uid, resource_version, propagation, dry_run })
     }
 
+    /// Whether nothing may be deleted.
+    pub(super) const fn dry_run(&self) -> bool {
+        self.dry_run
+    }
+
     fn check(&self, kind: Kind, object: &Value) -> Result<(), Failure> {
         let pairs = [
-            ("UID", &self.uid, tree::uid(object)),
+            ("UID", &self.uid, tree::uid(object), "deleted and then recreated"),
             (
                 "ResourceVersion",
                 &self.resource_version,
                 tree::text(object, "/metadata/resourceVersion").unwrap_or_default(),
+                "modified",
             ),
         ];
-        for (what, wanted, actual) in pairs {
-            if let Some(wanted) = wanted.as_deref().filter(|wanted| *wanted != actual) {
+        for (what, wanted, actual, fate) in pairs {
+            let Some(wanted) = wanted.as_deref().filter(|wanted| *wanted != actual) else { continue };
+            // Namespaces have a deletion of their own, with words of its own.
+            if kind == Kind::Namespace {
                 let why = format!(
                     "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {actual}"
                 );
                 return Err(Failure::conflict(kind, tree::name(object), &why));
             }
+            return Err(Failure::precondition(kind, tree::name(object), what, [wanted, actual], fate));
         }
         Ok(())
     }
@@ -122,13 +131,14 @@ pub(super) fn delete(
         finalizers.push(json!("foregroundDeletion"));
     }
     let grace = grace(kind, &object, options);
-    if options.dry_run {
+    let at_once = finalizers.is_empty() && grace == 0 && kind != Kind::Namespace;
+    if at_once && options.dry_run {
         return Ok((200, gone(kind, &object)));
     }
-    if options.propagation == Propagation::Orphan {
+    if !options.dry_run && options.propagation == Propagation::Orphan {
         orphan(registry, &object);
     }
-    if finalizers.is_empty() && grace == 0 && kind != Kind::Namespace {
+    if at_once {
         registry.store.remove(kind, namespace, name, registry.now);
         return Ok((200, gone(kind, &object)));
     }
@@ -141,12 +151,19 @@ pub(super) fn delete(
         let after = u64::try_from(grace).unwrap_or(0) * 1000;
         tree::put(&mut marked, "/metadata/deletionTimestamp", clock::seconds(registry.now + after));
         tree::put(&mut marked, "/metadata/deletionGracePeriodSeconds", grace);
+        if let Some(generation) = tree::int(&object, "/metadata/generation") {
+            tree::put(&mut marked, "/metadata/generation", generation + 1);
+        }
     }
     if kind == Kind::Namespace {
         tree::put(&mut marked, "/status/phase", "Terminating");
         tree::remove(&mut marked, "/metadata/deletionGracePeriodSeconds");
     }
-    Ok((200, registry.commit(kind, marked, &Actor::new("kube-apiserver"))))
+    if options.dry_run || marked == object {
+        return Ok((200, marked));
+    }
+    // The mark has no owner.
+    Ok((200, registry.store.put(kind, marked, registry.now)))
 }
 
 /// Seconds that a pod has to end. Pods that never got to a node end at once, as everything else does.
@@ -159,7 +176,11 @@ fn grace(kind: Kind, object: &Value, options: &DeleteOptions) -> i64 {
     options.grace.unwrap_or(own).max(0)
 }
 
+/// The answer to a deletion that is done: the object itself for some kinds.
 fn gone(kind: Kind, object: &Value) -> Value {
+    if matches!(kind, Kind::Pod | Kind::Service | Kind::ServiceAccount) {
+        return object.clone();
+    }
     let info = kind.info();
     let mut details = json!({"name": tree::name(object), "kind": info.plural, "uid": tree::uid(object)});
     if !info.group.is_empty() {

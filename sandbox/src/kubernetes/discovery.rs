@@ -78,6 +78,11 @@ pub(super) fn answer(path: &str, request: &Request, version: &str) -> Option<Res
     }
 }
 
+/// Whether this is a group, or the version of the core.
+pub(super) fn serves(group: &str) -> bool {
+    group == "v1" || GROUPS.contains(&group)
+}
+
 /// The kinds of one group.
 pub(super) fn group(name: &str) -> Option<Response> {
     let group = GROUPS.iter().find(|group| **group == name)?;
@@ -134,14 +139,18 @@ fn entries(group: &'static str) -> Vec<Entry> {
             short: &[],
             categories: &[],
         };
-        let all: &[&str] = if matches!(kind, Kind::Pod | Kind::Service | Kind::Deployment | Kind::ReplicaSet)
-        {
+        let categories: &[&str] = if group == "admissionregistration.k8s.io" {
+            &["api-extensions"]
+        } else if matches!(kind, Kind::Pod | Kind::Service | Kind::Deployment | Kind::ReplicaSet) {
             &["all"]
         } else {
             &[]
         };
-        let whole = base(info.plural.to_owned(), info.kind, VERBS.to_vec());
-        entries.push(Entry { singular: info.singular, short: info.short, categories: all, ..whole });
+        let mut verbs = VERBS.to_vec();
+        // Namespaces go one by one.
+        verbs.retain(|verb| kind != Kind::Namespace || *verb != "deletecollection");
+        let whole = base(info.plural.to_owned(), info.kind, verbs);
+        entries.push(Entry { singular: info.singular, short: info.short, categories, ..whole });
         for subresource in info.subresources {
             let name = format!("{}/{subresource}", info.plural);
             entries.push(match *subresource {

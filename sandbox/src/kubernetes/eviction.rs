@@ -21,7 +21,8 @@ pub(super) fn evict(registry: &mut Registry<'_>, call: &Call<'_>) -> Result<Resp
     let name = call.target.name.as_deref().unwrap_or_default();
     let pod = registry.read(Kind::Pod, namespace, name)?;
     let options = DeleteOptions::read(body.get("deleteOptions").unwrap_or(&Value::Null), call.request)?;
-    let dry_run = call.dry_run()?;
+    // Asked for by the parameter or, as kubectl does, in the body.
+    let dry_run = call.dry_run()? || options.dry_run();
     if !tree::is_deleting(&pod) && matches!(tree::text(&pod, "/status/phase"), Some("Running" | "Pending")) {
         spend_budget(registry, namespace, &pod, dry_run)?;
     }

@@ -31,6 +31,20 @@ impl Cause {
     }
 }
 
+/// What the API server says where it says no more.
+const UNPROCESSABLE: &str = "the server rejected our request due to an error in our request";
+
+/// What the details of a failure name beside the object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Names {
+    /// The resource; the kind where a validation refuses.
+    Resource,
+    /// The kind.
+    Kind,
+    /// The scale of the object.
+    Scale,
+}
+
 /// A refused request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Failure {
@@ -41,11 +55,20 @@ pub(super) struct Failure {
     object: Option<(Kind, String)>,
     causes: Vec<Cause>,
     retry_after: Option<u32>,
+    names: Names,
 }
 
 impl Failure {
     fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), object: None, causes: Vec::new(), retry_after: None }
+        Self {
+            code,
+            reason,
+            message: message.into(),
+            object: None,
+            causes: Vec::new(),
+            retry_after: None,
+            names: Names::Resource,
+        }
     }
 
     fn about(mut self, kind: Kind, name: &str) -> Self {
@@ -58,7 +81,7 @@ impl Failure {
         Self::new(404, "NotFound", format!("{} \"{name}\" not found", kind.qualified())).about(kind, name)
     }
 
-    /// 404 for a path.
+    /// 404 for a path of a group that is served.
     pub(super) fn no_such_path() -> Self {
         Self::new(404, "NotFound", "the server could not find the requested resource")
     }
@@ -75,6 +98,19 @@ impl Failure {
         Self::new(409, "Conflict", message).about(kind, name)
     }
 
+    /// 409 of a deletion whose precondition does not hold; `what` the precondition is about, and what may have happened.
+    pub(super) fn precondition(kind: Kind, name: &str, what: &str, values: [&str; 2], fate: &str) -> Self {
+        let shown = kind.of_group();
+        let [wanted, actual] = values;
+        let message = format!(
+            "Operation cannot be fulfilled on {shown} \"{name}\": the {what} in the precondition ({wanted}) does not \
+             match the {what} in record ({actual}). The object might have been {fate}"
+        );
+        let mut failure = Self::new(409, "Conflict", message).about(kind, name);
+        failure.names = Names::Kind;
+        failure
+    }
+
     /// 409 of a server-side apply.
     pub(super) fn apply_conflict(message: String, causes: Vec<Cause>) -> Self {
         Self { causes, ..Self::new(409, "Conflict", message) }
@@ -82,16 +118,21 @@ impl Failure {
 
     /// 422 with every cause.
     pub(super) fn invalid(kind: Kind, name: &str, causes: Vec<Cause>) -> Self {
-        let texts: Vec<String> =
+        let mut texts: Vec<String> =
             causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
+        texts.dedup();
         let list =
             if let [only] = texts.as_slice() { only.clone() } else { format!("[{}]", texts.join(", ")) };
-        let shown = match kind.info().group {
-            "" => kind.info().kind.to_owned(),
-            group => format!("{}.{group}", kind.info().kind),
-        };
+        let shown = kind.of_group();
         let message = format!("{shown} \"{name}\" is invalid: {list}");
         Self { causes, ..Self::new(422, "Invalid", message) }.about(kind, name)
+    }
+
+    /// 422 of a scale.
+    pub(super) fn invalid_scale(name: &str, cause: Cause) -> Self {
+        let message = format!("Scale.autoscaling \"{name}\" is invalid: {}: {}", cause.field, cause.message);
+        let object = Some((Kind::Deployment, name.to_owned()));
+        Self { causes: vec![cause], object, names: Names::Scale, ..Self::new(422, "Invalid", message) }
     }
 
     /// 422 of an admission policy: the whole message, and its bare text as the cause.
@@ -115,6 +156,11 @@ impl Failure {
     /// 405.
     pub(super) fn method_not_allowed() -> Self {
         Self::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+    }
+
+    /// 422 of a JSON patch that can't be applied.
+    pub(super) fn unprocessable() -> Self {
+        Self::new(422, "Invalid", UNPROCESSABLE)
     }
 
     /// 415: a body in a format that is not read here.
@@ -170,13 +216,18 @@ impl Failure {
         let mut details = serde_json::Map::new();
         if let Some((kind, name)) = &self.object {
             let info = kind.info();
-            details.insert("name".to_owned(), json!(name));
-            if !info.group.is_empty() {
-                details.insert("group".to_owned(), json!(info.group));
-            }
-            // Validation errors name the kind, all others the resource.
+            // Validation errors name the kind, most others the resource.
             let admission = self.causes.iter().any(|cause| cause.reason.is_empty());
-            let shown = if self.reason == "Invalid" && !admission { info.kind } else { info.plural };
+            let (group, shown) = match self.names {
+                Names::Scale => ("autoscaling", "Scale"),
+                Names::Kind => (info.group, info.kind),
+                Names::Resource if self.reason == "Invalid" && !admission => (info.group, info.kind),
+                Names::Resource => (info.group, info.plural),
+            };
+            details.insert("name".to_owned(), json!(name));
+            if !group.is_empty() {
+                details.insert("group".to_owned(), json!(group));
+            }
             details.insert("kind".to_owned(), json!(shown));
         }
         if !self.causes.is_empty() {
@@ -189,7 +240,7 @@ impl Failure {
             if !self.reason.is_empty() {
                 map.insert("reason".to_owned(), json!(self.reason));
             }
-            if !details.is_empty() || self.code == 404 {
+            if !details.is_empty() || self.code == 404 || self.message == UNPROCESSABLE {
                 map.insert("details".to_owned(), Value::Object(details));
             }
             map.insert("code".to_owned(), json!(self.code));

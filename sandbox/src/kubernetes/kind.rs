@@ -167,6 +167,17 @@ impl Kind {
         if info.group.is_empty() { info.plural.to_owned() } else { format!("{}.{}", info.plural, info.group) }
     }
 
+    /// Whether a `PUT` makes an object that is not there.
+    pub(super) fn is_created_by_put(self) -> bool {
+        matches!(self, Self::Endpoints | Self::Event | Self::Lease | Self::Service)
+    }
+
+    /// `Deployment.apps`, or the kind alone in the core group.
+    pub(super) fn of_group(self) -> String {
+        let info = self.info();
+        if info.group.is_empty() { info.kind.to_owned() } else { format!("{}.{}", info.kind, info.group) }
+    }
+
     /// Whether its status is written through a subresource of its own.
     pub(super) fn has_status(self) -> bool {
         self.info().subresources.contains(&"status")

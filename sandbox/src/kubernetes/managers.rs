@@ -121,9 +121,6 @@ fn strip(fields: &mut FieldSet) {
         "generation",
         "managedFields",
         "resourceVersion",
-        "generateName",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
     ] {
         fields.drop_tree(&["f:metadata", &format!("f:{key}")]);
     }

@@ -52,6 +52,11 @@ use crate::ids::Ids;
 use crate::world::{ClusterView, Export, Node};
 use serde::{Deserialize, Serialize};
 
+/// What no part of the API server feels responsible for.
+fn not_served() -> Response {
+    Response::text(404, "text/plain; charset=utf-8", "404 page not found\n")
+}
+
 /// One cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cluster {
@@ -107,7 +112,18 @@ impl Cluster {
 
     /// Answers a request. Pod and service proxies reach the simulated Exhibitor of a pod through `shares`.
     pub fn handle(&mut self, request: &Request, shares: &mut Shares, context: &mut Context<'_>) -> Answer {
-        self.answer(request, shares, context).unwrap_or_else(|failure| Response::from(failure).into())
+        let mut answer =
+            self.answer(request, shares, context).unwrap_or_else(|failure| Response::from(failure).into());
+        if let Answer::Done(response) = &mut answer {
+            // Google's own APIs name the character set; an API server does not.
+            let plain = |(name, value): &&mut (String, String)| {
+                name == "content-type" && value == "application/json; charset=UTF-8"
+            };
+            if let Some((_, value)) = response.headers.iter_mut().find(plain) {
+                "application/json".clone_into(value);
+            }
+        }
+        answer
     }
 
     fn answer(
@@ -118,11 +134,13 @@ impl Cluster {
     ) -> Result<Answer, Failure> {
         match Route::of(&request.path) {
             Route::Object(target) => self.object(request, &target, shares, context),
-            Route::Group(group) => Ok(discovery::group(&group).ok_or_else(Failure::no_such_path)?.into()),
+            Route::Group(group) => Ok(discovery::group(&group).unwrap_or_else(not_served).into()),
             Route::Review(review) => Ok(reviews::answer(&review, request)?.into()),
             Route::Other => {
                 let known = discovery::answer(&request.path, request, &self.version);
                 let known = known.or_else(|| openapi::answer(&request.path));
+                let group = request.path.split('/').nth(2).unwrap_or_default();
+                let known = known.or_else(|| (!discovery::serves(group)).then(not_served));
                 Ok(known.ok_or_else(Failure::no_such_path)?.into())
             }
         }

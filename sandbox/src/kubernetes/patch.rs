@@ -35,29 +35,22 @@ pub(super) fn json_patch(target: &mut Value, operations: &Value) -> Result<(), F
         let path = operation.get("path").and_then(Value::as_str).unwrap_or_default();
         let from = operation.get("from").and_then(Value::as_str).unwrap_or_default();
         let value = operation.get("value").cloned().unwrap_or(Value::Null);
-        let missing = |path: &str| {
-            Failure::bad_request(format!(
-                "{what} operation does not apply: doc is missing path: {path}: missing value"
-            ))
-        };
+        let failed = Failure::unprocessable;
         match what {
             "test" if target.pointer(path).unwrap_or(&Value::Null) == &value => {}
-            "test" => {
-                let message = format!("testing value {path} failed: test failed");
-                return Err(Failure::bad_request(message));
-            }
-            "add" => insert(target, path, value).ok_or_else(|| missing(path))?,
-            "replace" => *target.pointer_mut(path).ok_or_else(|| missing(path))? = value,
-            "remove" => drop(take(target, path).ok_or_else(|| missing(path))?),
+            "test" => return Err(failed()),
+            "add" => insert(target, path, value).ok_or_else(failed)?,
+            "replace" => *target.pointer_mut(path).ok_or_else(failed)? = value,
+            "remove" => drop(take(target, path).ok_or_else(failed)?),
             "copy" => {
-                let value = target.pointer(from).cloned().ok_or_else(|| missing(from))?;
-                insert(target, path, value).ok_or_else(|| missing(path))?;
+                let value = target.pointer(from).cloned().ok_or_else(failed)?;
+                insert(target, path, value).ok_or_else(failed)?;
             }
             "move" => {
-                let value = take(target, from).ok_or_else(|| missing(from))?;
-                insert(target, path, value).ok_or_else(|| missing(path))?;
+                let value = take(target, from).ok_or_else(failed)?;
+                insert(target, path, value).ok_or_else(failed)?;
             }
-            other => return Err(Failure::bad_request(format!("Unexpected kind: {other}"))),
+            _ => return Err(failed()),
         }
     }
     Ok(())

@@ -55,6 +55,8 @@ fn blank(kind: Kind) -> Value {
         tree::put(&mut blank, "/spec", json!({"selector": null, "strategy": {}, "template": template}));
     } else if kind == Kind::Pod {
         tree::put(&mut blank, "/spec/containers", Value::Null);
+    } else if kind == Kind::Service {
+        tree::put(&mut blank, "/status/loadBalancer", json!({}));
     }
     blank
 }
@@ -129,6 +131,8 @@ impl Registry<'_> {
     }
 
     fn finish_new(&mut self, kind: Kind, mut object: Value, dry_run: bool) -> Result<Value, Failure> {
+        // Nobody owns these: they come after the writer's fields were noted down.
+        defaults::on_create(kind, &mut object);
         match kind {
             Kind::Namespace => tree::put(&mut object, "/spec/finalizers", json!(["kubernetes"])),
             Kind::Service => services::allocate(&mut object, None, self.addresses),
@@ -211,9 +215,11 @@ impl Registry<'_> {
                 return Err(Failure::not_found(kind, tree::name(config)));
             }
             if tree::text(config, "/metadata/uid").is_some() {
-                let why =
-                    "uid mismatch: the provided object specified a uid, and no existing object was found";
-                return Err(Failure::conflict(kind, tree::name(config), why));
+                let why = format!(
+                    "uid mismatch: the provided object specified uid {}, and no existing object was found",
+                    tree::uid(config)
+                );
+                return Err(Failure::conflict(kind, tree::name(config), &why));
             }
             return Ok((self.create_applied(kind, config, apply, dry_run)?, true));
         };
@@ -309,18 +315,21 @@ fn check_version(kind: Kind, old: &Value, new: &Value) -> Result<(), Failure> {
         let wanted = tree::text(new, pointer);
         wanted.is_some() && wanted != tree::text(old, pointer)
     };
-    if differs("/metadata/uid") {
-        let why = format!(
-            "Precondition failed: UID in precondition: {}, UID in object meta: {}",
-            tree::uid(new),
-            tree::uid(old)
-        );
-        return Err(Failure::conflict(kind, name, &why));
-    }
     if differs("/metadata/resourceVersion") {
         let why =
             "the object has been modified; please apply your changes to the latest version and try again";
         return Err(Failure::conflict(kind, name, why));
+    }
+    if differs("/metadata/uid") {
+        let cause = Cause::invalid("metadata.uid", &json!(tree::uid(new)), "field is immutable");
+        // Most kinds check their metadata twice.
+        let once = matches!(
+            kind,
+            Kind::PodDisruptionBudget
+                | Kind::ValidatingAdmissionPolicy
+                | Kind::ValidatingAdmissionPolicyBinding
+        );
+        return Err(Failure::invalid(kind, name, vec![cause; if once { 1 } else { 2 }]));
     }
     if differs("/metadata/name") {
         let field = "metadata.name";

@@ -14,11 +14,15 @@ pub(super) fn of(object: &Value) -> Value {
     }
     let metadata = metadata.get("metadata").cloned().unwrap_or_default();
     let selector = object.pointer("/spec/selector").map(selectors::to_text).unwrap_or_default();
-    json!({
-        "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata,
-        "spec": {"replicas": tree::int(object, "/spec/replicas").unwrap_or(0)},
+    let mut scale = json!({
+        "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": {},
         "status": {"replicas": tree::int(object, "/status/replicas").unwrap_or(0), "selector": selector},
-    })
+    });
+    // None is left out.
+    if let Some(replicas) = tree::int(object, "/spec/replicas").filter(|replicas| *replicas != 0) {
+        tree::put(&mut scale, "/spec/replicas", replicas);
+    }
+    scale
 }
 
 /// Sets the replicas and returns the object as stored.
@@ -36,7 +40,7 @@ pub(super) fn write(
     if replicas < 0 {
         let why = "must be greater than or equal to 0";
         let cause = Cause::invalid("spec.replicas", &json!(replicas), why);
-        return Err(Failure::invalid(kind, tree::name(old), vec![cause]));
+        return Err(Failure::invalid_scale(tree::name(old), cause));
     }
     let mut new = old.clone();
     tree::put(&mut new, "/spec/replicas", replicas);

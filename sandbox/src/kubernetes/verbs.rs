@@ -4,6 +4,7 @@ use super::apply::Apply;
 use super::decode::{self, Strictness};
 use super::deletion::{self, DeleteOptions};
 use super::failure::Failure;
+use super::fields::FieldSet;
 use super::kind::Kind;
 use super::managers::Actor;
 use super::registry::{Registry, Write, type_of};
@@ -235,8 +236,23 @@ impl<'r> Call<'r> {
             );
             return Err(Failure::bad_request(message));
         }
-        let old = registry.read(self.target.kind, self.namespace(), self.name())?;
-        let object = registry.update(self.target.kind, &old, object, &write)?;
+        let kind = self.target.kind;
+        let old = match registry.read(kind, self.namespace(), self.name()) {
+            Err(_) if kind.is_created_by_put() && self.target.subresource.is_none() => {
+                tree::remove(&mut object, "/metadata/resourceVersion");
+                let object = registry.create(kind, object, &write)?;
+                return Ok(self.answer(201, &object, registry.now));
+            }
+            old => old?,
+        };
+        // A PUT names the object by its uid; a patch that changes it is no more than wrong.
+        if tree::text(&object, "/metadata/uid").is_some_and(|uid| uid != tree::uid(&old)) {
+            let (wanted, actual) = (tree::uid(&object), tree::uid(&old));
+            let why =
+                format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {actual}");
+            return Err(Failure::conflict(kind, self.name(), &why));
+        }
+        let object = registry.update(kind, &old, object, &write)?;
         Ok(self.answer(200, &object, registry.now))
     }
 
@@ -267,13 +283,16 @@ impl<'r> Call<'r> {
         }
         let body = decode::body(self.request)?;
         let version = tree::text(&body, "/apiVersion").unwrap_or_default().to_owned();
-        self.check_kind(&body)?;
+        if self.check_kind(&body).is_err() {
+            let sent = tree::text(&body, "/kind").unwrap_or_default();
+            return Err(Failure::bad_request(format!("invalid object type: {version}, Kind={sent}")));
+        }
         if !tree::items(&body, "/metadata/managedFields").is_empty() {
             return Err(Failure::bad_request("metadata.managedFields must be nil"));
         }
         let unknown = decode::unknown_fields(kind.info().kind, &body);
         if let Some(field) = unknown.first() {
-            let group = kind.api_version();
+            let group = if kind.info().group.is_empty() { "/v1".to_owned() } else { kind.api_version() };
             let message = format!(
                 "failed to create typed patch object ({}/{}; {group}, Kind={}): .{field}: field not declared in schema",
                 self.namespace(),
@@ -282,11 +301,14 @@ impl<'r> Call<'r> {
             );
             return Err(Failure::untyped(message));
         }
+        let ty = type_of(kind);
+        // Also what says the same as nothing, and so is not stored, is claimed.
+        let claimed = FieldSet::of(&body, &ty);
         let mut config = self.decode(body)?;
         tree::default(&mut config, "/metadata/name", self.name());
-        let ty = type_of(kind);
         let force = is_on(self.request, "force");
-        let apply = Apply { ty: &ty, actor: &write.actor, api_version: &version, force, now: registry.now };
+        let apply =
+            Apply { ty: &ty, claimed, actor: &write.actor, api_version: &version, force, now: registry.now };
         let (object, created) = registry.apply(kind, &config, &apply, write.dry_run)?;
         Ok(self.answer(if created { 201 } else { 200 }, &object, registry.now))
     }

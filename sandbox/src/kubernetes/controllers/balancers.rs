@@ -15,7 +15,9 @@ const TAKES: u64 = 38_000;
 pub(super) fn run(registry: &mut Registry<'_>, alarm: &mut Alarm) {
     let services: Vec<Value> = registry.store.list(Kind::Service, None).cloned().collect();
     for mut service in services {
-        let balanced = text(&service, "/spec/type") == Some("LoadBalancer");
+        // A class is somebody else's to serve.
+        let balanced = text(&service, "/spec/type") == Some("LoadBalancer")
+            && service.pointer("/spec/loadBalancerClass").is_none();
         let served = !items(&service, "/status/loadBalancer/ingress").is_empty();
         if balanced == served {
             continue;

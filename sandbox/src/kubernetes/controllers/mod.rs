@@ -9,6 +9,7 @@ mod garbage;
 mod kubelet;
 mod namespaces;
 mod pods;
+mod policies;
 mod probes;
 mod replicaset;
 mod rollout;
@@ -73,6 +74,7 @@ impl Controllers {
             let mut alarm = Alarm::default();
             garbage::run(registry);
             namespaces::run(registry);
+            policies::run(registry);
             deployment::run(registry, &mut alarm);
             replicaset::run(registry, &mut alarm);
             scheduler::run(registry);

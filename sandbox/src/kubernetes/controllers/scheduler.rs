@@ -145,7 +145,8 @@ fn bind(registry: &mut Registry<'_>, mut pod: Value, node: &str) {
         &json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null,
         "lastTransitionTime": at}),
     );
-    let pod = registry.commit(Kind::Pod, pod, &Actor::through("kube-scheduler", "status"));
+    // A binding has no field manager.
+    let pod = registry.store.put(Kind::Pod, pod, registry.now);
     let message = format!("Successfully assigned {}/{} to {node}", namespace(&pod), name(&pod));
     registry.note(Kind::Pod, &pod, &Note::normal(COMPONENT, "Scheduled", message));
 }
