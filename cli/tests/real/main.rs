@@ -8,5 +8,6 @@
 
 mod api;
 mod differential;
+mod exhibitors;
 mod node;
 mod rig;

@@ -125,6 +125,12 @@ pub(super) struct SharedFile {
 }
 
 impl SharedFile {
+    /// Whether the text was written to its end.
+    pub(super) fn is_whole(&self) -> bool {
+        let last = self.text.lines().last().unwrap_or_default();
+        self.text.ends_with('\n') && last.starts_with("com.netflix.exhibitor.zookeeper-log-directory=")
+    }
+
     pub(super) fn new(text: String, modified: Time) -> Self {
         let mut file = Self { text, modified, declared: Servers::default() };
         let loaded = Loaded::read(Some(&file));

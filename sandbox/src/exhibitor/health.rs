@@ -248,6 +248,7 @@ impl Shares {
     pub fn erase(&mut self, share: &str) {
         if let Some(share) = self.shares.get_mut(share) {
             share.file = None;
+            share.copy = None;
             share.locks.clear();
         }
     }

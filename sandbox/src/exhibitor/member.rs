@@ -239,6 +239,11 @@ impl Member {
         self.env.get("EXHIBITOR_VERSION").map_or("1.5.6", String::as_str)
     }
 
+    /// Whether it keeps a copy of the shared file, and believes no damaged one: our image.
+    pub(super) fn keeps_copy(&self) -> bool {
+        self.env.contains_key("EXHIBITOR_KEEPS_COPY")
+    }
+
     /// The password of the realm, when the image was given one.
     pub(super) fn password(&self) -> Option<&str> {
         self.env.get("ZK_PASSWORD").map(String::as_str).filter(|password| !password.is_empty())

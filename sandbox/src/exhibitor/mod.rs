@@ -13,7 +13,8 @@
 //!
 //! Environment of the container that matters: `ZK_ENSEMBLE_SIZE` (as [`MemberStart::ensemble_size`]), `ZK_DATA_DIR`,
 //! `ZK_LOG_DIR`, `ZK_PASSWORD`; and, beyond that image, `EXHIBITOR_VERSION` (1.5.6 unless set; 1.5.5 reads numbers from
-//! JSON strings only), `EXHIBITOR_CHECK_MS` and `EXHIBITOR_CONFIG_CHECK_MS` (30000 each unless set).
+//! JSON strings only), `EXHIBITOR_KEEPS_COPY` (as our image does, a file that is missing, empty or cut is not believed, and put
+//! back from a copy), `EXHIBITOR_CHECK_MS` and `EXHIBITOR_CONFIG_CHECK_MS` (30000 each unless set).
 //!
 //! Not simulated: sessions and watches of clients, ACLs, backup files, snapshots and their clean-up, searching indexed
 //! transaction logs.
@@ -55,6 +56,9 @@ pub struct Shares {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Share {
     file: Option<SharedFile>,
+    /// What our image's members keep beside the file.
+    #[serde(default)]
+    copy: Option<String>,
     /// Names of the lock files.
     locks: BTreeSet<String>,
     changes: Vec<Change>,

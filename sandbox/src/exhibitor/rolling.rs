@@ -192,7 +192,11 @@ impl Share {
         };
         let modified = now.max(version + 1);
         member.set_loaded(Loaded { version: modified, ..loaded.clone() }, now);
-        self.write_file(loaded.text(), modified);
+        let text = loaded.text();
+        if self.members.get(address).is_some_and(super::member::Member::keeps_copy) {
+            self.copy = Some(text.clone());
+        }
+        self.write_file(text, modified);
         true
     }
 }

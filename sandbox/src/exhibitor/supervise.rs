@@ -1,6 +1,8 @@
 //! How one Exhibitor keeps its ZooKeeper: the periodic look, restarts, and reading the shared file.
 
-use super::config::{CLIENT_PORT, CONNECT_PORT, DATA_DIRECTORY, ELECTION_PORT, INSTALL_DIRECTORY, Loaded};
+use super::config::{
+    CLIENT_PORT, CONNECT_PORT, DATA_DIRECTORY, ELECTION_PORT, INSTALL_DIRECTORY, Loaded, SharedFile,
+};
 use super::member::{Instance, Known, Member, Process, State, Zoo};
 use super::{Share, timing};
 use crate::api::Time;
@@ -91,13 +93,37 @@ impl Member {
 impl Share {
     /// Exhibitor has started: it has read the file, and its periods begin.
     pub(super) fn boot(&mut self, address: &str, now: Time) {
-        let loaded = Loaded::read(self.file.as_ref());
+        self.mend_file(address, now);
+        let loaded = self.read_file(address);
         let Some(member) = self.members.get_mut(address) else { return };
         member.booted = true;
         member.set_loaded(loaded, now);
         member.timers.config = now + member.timers.config_period;
         member.timers.auto = now + member.timers.auto_period;
         member.info(now, "Exhibitor started");
+    }
+
+    /// What a member that keeps a copy has in place of a damaged file.
+    fn copy_for(&self, address: &str) -> Option<&String> {
+        let keeps = self.members.get(address).is_some_and(Member::keeps_copy);
+        let damaged = !self.file.as_ref().is_some_and(SharedFile::is_whole);
+        self.copy.as_ref().filter(|_| keeps && damaged)
+    }
+
+    /// Puts back a file that has been damaged for a while.
+    fn mend_file(&mut self, address: &str, now: Time) {
+        let old = now.saturating_sub(self.version()) > timing::ABANDONED_MS;
+        if let Some(copy) = self.copy_for(address).filter(|_| old).cloned() {
+            self.write_file(copy, now);
+        }
+    }
+
+    /// The shared file as this member reads it.
+    fn read_file(&self, address: &str) -> Loaded {
+        match self.copy_for(address) {
+            Some(copy) => Loaded::read(Some(&SharedFile::new(copy.clone(), self.version()))),
+            None => Loaded::read(self.file.as_ref()),
+        }
     }
 
     /// ZooKeeper's port answers from now on.
@@ -112,9 +138,10 @@ impl Share {
 
     /// The periodic reading of the shared file.
     pub(super) fn check_config(&mut self, address: &str, now: Time) {
+        self.mend_file(address, now);
         let version = self.version();
-        let loaded = self.members.get(address).is_some_and(|member| member.loaded.version != version);
-        let loaded = loaded.then(|| Loaded::read(self.file.as_ref()));
+        let fresh = self.members.get(address).is_some_and(|member| member.loaded.version != version);
+        let loaded = fresh.then(|| self.read_file(address));
         let Some(member) = self.members.get_mut(address) else { return };
         if let Some(mut loaded) = loaded {
             if member.misreads == 1 {

@@ -54,6 +54,9 @@ pub(super) const LOCK_WAIT_AUTO_MS: Time = 30_000;
 /// Age from which a lock file counts as left behind (source).
 pub(super) const LOCK_STALE_MS: Time = 15 * 60 * 1_000;
 
+/// Age from which a file that is missing, empty or cut is put back by our image (its source).
+pub(super) const ABANDONED_MS: Time = 10_000;
+
 /// How long a request to a host that is gone takes to fail: no route to host.
 pub(super) const NO_ROUTE_MS: Time = 3_000;
 /// How long a request into a black hole takes to fail (source: the connection time-out).

@@ -126,12 +126,18 @@ fn mount(container: &Value) -> Option<&Value> {
     items(container, "/volumeMounts").iter().find(|mount| text(mount, "/mountPath") == Some(CONFIG_DIR))
 }
 
+/// Whether an image is the one of `images/exhibitor`, by the name that its description gives it in any registry.
+fn is_ours(image: &str) -> bool {
+    let name = image.rsplit('/').next().unwrap_or(image);
+    name.split([':', '@']).next() == Some("exhibitor")
+}
+
 /// What Exhibitor is told when it starts in this container.
 pub(super) fn member(
     pod: &Value,
     container: &Value,
     address: &str,
-    env: BTreeMap<String, String>,
+    mut env: BTreeMap<String, String>,
 ) -> MemberStart {
     let volume = mount(container).and_then(|mount| text(mount, "/name"));
     let volume = items(pod, "/spec/volumes").iter().find(|known| text(known, "/name") == volume);
@@ -139,6 +145,9 @@ pub(super) fn member(
     // Anything but NFS is the pod's own: nobody else sees it.
     let share =
         nfs.map_or_else(|| format!("pod:{}", tree::uid(pod)), |(server, path)| format!("{server}:{path}"));
+    if text(container, "/image").is_some_and(is_ours) {
+        env.insert("EXHIBITOR_KEEPS_COPY".to_owned(), "1".to_owned());
+    }
     let size = env.get("ZK_ENSEMBLE_SIZE").and_then(|text| text.parse().ok()).unwrap_or(0);
     MemberStart { share, address: address.to_owned(), ensemble_size: size, env }
 }
@@ -205,6 +214,12 @@ mod tests {
         );
         assert!(export_failure("fs", "/data", &[export(false)]).is_some_and(|why| why.contains("timed out")));
         assert_eq!(export_failure("elsewhere", "/x", &[export(false)]), None);
+    }
+
+    #[test]
+    fn our_image_is_known_by_its_name() {
+        assert!(super::is_ours("eu-docker.pkg.dev/p/r/exhibitor:1.5.6-3.4.14"));
+        assert!(!super::is_ours("mbabineau/zookeeper-exhibitor:latest"));
     }
 
     #[test]
