@@ -15,8 +15,8 @@ const ACCEPTED: &str = include_str!("accepted.txt");
 /// Between two looks at members, and how long something has to stay so, milliseconds.
 const LOOK: u64 = 500;
 const STAYS: u64 = 4_000;
-/// Nothing takes longer, milliseconds.
-const LIMIT: u64 = 180_000;
+/// Nothing takes longer, milliseconds: automatic instance management may need its second look, after twice 120 s.
+const LIMIT: u64 = 280_000;
 
 /// Lines that the four-letter words have of a leader alone.
 const OF_A_LEADER: [&str; 7] = [
