@@ -11,3 +11,4 @@ mod differential;
 mod exhibitors;
 mod node;
 mod rig;
+mod types;
