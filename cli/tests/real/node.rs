@@ -24,6 +24,7 @@ fn the_tutorial_forms_serves_resizes_survives_and_goes_on_real_members() {
     agrees_with_zookeeper(&real, 3);
     is_reached_by_name_and_by_variables(&real);
     tells_its_status_through_kubectl_proxy(&real);
+    shows_exhibitors_page_in_a_browser(&real);
     refuses_four(&real);
 
     changes_a_live_setting_without_a_restart(&real);
@@ -177,6 +178,35 @@ fn tells_its_status_through_kubectl_proxy(real: &Real) {
     assert_eq!(jq("length").trim(), "3");
     assert_eq!(jq(r#"map(select(.description == "serving")) | length"#).trim(), "3");
     assert_eq!(jq("map(select(.isLeader)) | length").trim(), "1");
+}
+
+/// `zkprov ui` and Exhibitor's own page in a real browser: the page has asked for the members and lists them.
+fn shows_exhibitors_page_in_a_browser(real: &Real) {
+    let install = Command::new(root().join("tests/install/chromium.sh")).output().unwrap();
+    let complaint = String::from_utf8_lossy(&install.stderr);
+    assert!(install.status.success(), "no Chromium: {complaint}");
+    let browser = PathBuf::from(String::from_utf8(install.stdout).unwrap().trim());
+    let mut ui = real.zkprov("ui --no-open --port 0").start();
+    let url = ui.until("http://127.0.0.1:").trim().to_owned();
+    let picture = real.bench.path("page.png");
+    let options =
+        ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1200,900"];
+    let browse = |what: &str| {
+        let page =
+            real.program(&browser).args(options).args(["--virtual-time-budget=20000", what, url.as_str()]);
+        page.limit(Duration::from_secs(120)).run().exits(0).out
+    };
+    let page = browse("--dump-dom");
+    for address in members(real).keys() {
+        assert!(page.contains(address.as_str()), "the page does not list {address}:\n{page}");
+    }
+    browse(&format!("--screenshot={}", picture.display()));
+    assert!(std::fs::metadata(&picture).unwrap().len() > 5_000, "an empty picture");
+    if let Some(kept) = std::env::var_os("ZKPROV_KEEP_PICTURES") {
+        std::fs::copy(&picture, PathBuf::from(kept).join("exhibitor.png")).unwrap();
+    }
+    ui.signal("INT");
+    let _ = ui.wait().exits(0);
 }
 
 /// By the file, by the command, and by the cluster whoever asks.
