@@ -150,9 +150,9 @@ print(json.dumps({key: str(value) if isinstance(value, int) else value for key, 
   ask -u zk:s3cret-word -H 'Content-Type: application/json' --data "@$work/config" "$api/config/set" | grep -q '"succeeded":true'
 }
 reads() { ask -u zk:s3cret-word "$api/config/get-state" | grep -q "\"cleanupMaxFiles\":$1\\b"; }
-settle 21 && reads 21 || fail "the configuration can't be set"
+if ! { settle 21 && reads 21; }; then fail "the configuration can't be set"; fi
 first=$(stat -c %i "$share/exhibitor.properties")
-settle 22 && reads 22 || fail "the configuration can't be set again"
+if ! { settle 22 && reads 22; }; then fail "the configuration can't be set again"; fi
 [[ $(stat -c %i "$share/exhibitor.properties") != "$first" ]] || fail "the configuration is written over the old one, in place"
 cmp -s "$share/exhibitor.properties" "$share/exhibitor.properties.copy" || fail "there is no copy of the configuration"
 [[ -z $(find "$share" -name '*.new') ]] || fail "something is left beside the configuration"
