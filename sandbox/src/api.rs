@@ -140,6 +140,31 @@ pub enum Answer {
     Later,
     /// A Kubernetes watch: the shell keeps calling [`crate::kubernetes::Cluster::watch`] with the cursor.
     Watch(crate::kubernetes::WatchCursor),
+    /// A stream into a pod, by WebSocket.
+    Stream(PodStream),
+}
+
+/// What a stream into a pod carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PodStream {
+    /// A program that has run in the container: what it wrote, and the `Status` that says how it ended.
+    Exec {
+        /// Its output; `None` when it was not asked for.
+        stdout: Option<Vec<u8>>,
+        /// Its errors; `None` when they were not asked for.
+        stderr: Option<Vec<u8>>,
+        /// A Kubernetes `Status`.
+        status: Value,
+    },
+    /// Connections to ports in the pod.
+    Forward {
+        /// Names the pod in messages: `NAME, uid UID`.
+        pod: String,
+        /// The pod's address.
+        address: String,
+        /// The ports, in the order of their channels.
+        ports: Vec<u16>,
+    },
 }
 
 impl From<Response> for Answer {

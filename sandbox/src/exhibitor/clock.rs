@@ -71,7 +71,7 @@ impl Share {
         let changes = self.changes.iter().map(|change| change.next_poll);
         let wakeups = self.wakeups.iter().copied();
         let members = self.members.values().filter_map(|member| self.member_event(member));
-        changes.chain(wakeups).chain(members).min()
+        changes.chain(wakeups).chain(members).chain(self.session_event()).min()
     }
 
     fn member_event(&self, member: &Member) -> Option<Time> {
@@ -125,6 +125,7 @@ impl Share {
             self.step_process(address, now);
         }
         self.clock = self.clock.max(now);
+        self.expire_sessions(now);
         self.settle(now);
         for address in &addresses {
             self.step_timers(address, now);
@@ -168,6 +169,7 @@ impl Share {
     /// After any change: who leads, and how healthy that leaves the ensemble.
     pub(super) fn settle(&mut self, now: Time) {
         self.settle_quorum(now);
+        self.cut_connections();
         self.record_health(now);
     }
 }

@@ -1,11 +1,15 @@
-//! ZooKeeper's data: the tree of znodes, transaction ids and the log that followers are synchronised from.
+//! ZooKeeper's data: the tree of znodes, sessions, transaction ids, and the log that followers are synchronised from.
 
+use super::zookeeper::acl::{self, Acl};
 use crate::api::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
 /// How many transactions a server keeps to bring a follower up to date without a snapshot.
 const COMMITTED_LOG: usize = 500;
+/// How many transactions a server logs before it takes the next snapshot. ZooKeeper's own default is 100,000; here it
+/// has to stay below [`COMMITTED_LOG`], from which the log files are written.
+const SNAPSHOT_AFTER: usize = 200;
 
 /// One znode.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,16 +28,76 @@ pub struct Znode {
     pub mtime: Time,
     /// Changes of content.
     pub version: u64,
-    /// Changes of children.
+    /// Children ever created, as ZooKeeper keeps it; what it shows counts deletions as well ([`Znode::shown_cversion`]).
     pub cversion: u64,
+    /// Changes of the access control list.
+    #[serde(default)]
+    pub aversion: u64,
+    /// The session that an ephemeral znode goes with; 0 for any other.
+    #[serde(default)]
+    pub owner: i64,
+    /// Who may do what; empty is anyone anything.
+    #[serde(default)]
+    pub acl: Vec<Acl>,
 }
 
-/// What a transaction does.
+impl Znode {
+    /// `cversion` of a stat: changes of children, with so many of them there now.
+    #[must_use]
+    pub fn shown_cversion(&self, children: usize) -> i64 {
+        let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        count(self.cversion.saturating_mul(2)) - i64::try_from(children).unwrap_or(i64::MAX)
+    }
+
+    /// The access control list, written out.
+    pub(super) fn access(&self) -> Vec<Acl> {
+        if self.acl.is_empty() { acl::open() } else { self.acl.clone() }
+    }
+}
+
+/// What a transaction does. Versions are those that it leaves behind, so that it can be carried out twice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Operation {
-    Create { path: String, data: Vec<u8> },
-    SetData { path: String, data: Vec<u8> },
-    Delete { path: String },
+    /// An ephemeral znode belongs to the transaction's session.
+    Create {
+        path: String,
+        data: Vec<u8>,
+        #[serde(default)]
+        acl: Vec<Acl>,
+        #[serde(default)]
+        ephemeral: bool,
+        /// `cversion` of the parent afterwards.
+        #[serde(default)]
+        parent_cversion: u64,
+    },
+    SetData {
+        path: String,
+        data: Vec<u8>,
+        #[serde(default)]
+        version: u64,
+    },
+    Delete {
+        path: String,
+    },
+    SetAcl {
+        path: String,
+        acl: Vec<Acl>,
+        version: u64,
+    },
+    /// Part of a `Multi` only.
+    Check {
+        path: String,
+        version: i32,
+    },
+    CreateSession {
+        /// Milliseconds.
+        timeout: u32,
+    },
+    /// Takes the session's ephemeral znodes with it.
+    CloseSession,
+    Multi(Vec<Operation>),
+    /// A write that was refused takes a transaction id, too.
+    Error(i32),
 }
 
 /// One transaction.
@@ -41,7 +105,29 @@ pub(super) enum Operation {
 pub(super) struct Transaction {
     pub(super) zxid: u64,
     pub(super) time: Time,
+    /// The session that asked for it, and its number for it; 0 for Exhibitor's own.
+    #[serde(default)]
+    pub(super) session: i64,
+    #[serde(default)]
+    pub(super) cxid: i32,
     pub(super) operation: Operation,
+}
+
+/// What a transaction did to a tree, for those who watch it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Event {
+    Created(String),
+    Changed(String),
+    Deleted(String),
+}
+
+/// The tree and the sessions as a snapshot keeps them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Snapshot {
+    /// Last transaction in it.
+    pub(super) zxid: u64,
+    pub(super) nodes: BTreeMap<String, Znode>,
+    pub(super) sessions: BTreeMap<i64, u32>,
 }
 
 /// One server's copy of the data. It lives as long as the container.
@@ -49,18 +135,37 @@ pub(super) struct Transaction {
 pub(super) struct Data {
     /// `currentEpoch`: of the last leader followed.
     pub(super) epoch: u64,
+    /// `acceptedEpoch`: the last that was promised to a leader.
+    #[serde(default)]
+    pub(super) accepted_epoch: u64,
     /// Last transaction processed: epoch in the upper half, counter in the lower.
     pub(super) zxid: u64,
     pub(super) nodes: BTreeMap<String, Znode>,
+    /// Sessions that are open, with their time-outs in ms.
+    #[serde(default)]
+    pub(super) sessions: BTreeMap<i64, u32>,
     pub(super) log: VecDeque<Transaction>,
+    /// The newest snapshot on the disk; none before the first start.
+    #[serde(default)]
+    pub(super) snapshot: Option<Snapshot>,
+    /// Transactions up to this one came in a snapshot from a leader: they are in no log file of this server.
+    #[serde(default)]
+    pub(super) received: u64,
 }
 
 impl Default for Data {
     fn default() -> Self {
-        let node = |children: u64| Znode { cversion: children, ..Znode::default() };
-        let nodes = [("/", node(0)), ("/zookeeper", node(0)), ("/zookeeper/quota", node(0))]
-            .map(|(path, node)| (path.to_owned(), node));
-        Self { epoch: 0, zxid: 0, nodes: BTreeMap::from(nodes), log: VecDeque::new() }
+        let nodes = ["/", "/zookeeper", "/zookeeper/quota"].map(|path| (path.to_owned(), Znode::default()));
+        Self {
+            epoch: 0,
+            accepted_epoch: 0,
+            zxid: 0,
+            nodes: BTreeMap::from(nodes),
+            sessions: BTreeMap::new(),
+            log: VecDeque::new(),
+            snapshot: None,
+            received: 0,
+        }
     }
 }
 
@@ -95,57 +200,142 @@ impl Data {
         self.nodes.iter().map(|(path, node)| node.data.len() + if path == "/" { 1 } else { path.len() }).sum()
     }
 
-    /// Carries out a transaction and logs it. One that does not fit the tree (a replica that has silently diverged)
-    /// only moves the transaction id, as in ZooKeeper.
-    pub(super) fn apply(&mut self, transaction: &Transaction) {
-        let Transaction { zxid, time, operation } = transaction;
-        match operation {
-            Operation::Create { path, data } => self.create(path, data, *zxid, *time),
-            Operation::SetData { path, data } => {
-                if let Some(node) = self.nodes.get_mut(path) {
-                    node.data.clone_from(data);
-                    node.version += 1;
-                    node.mzxid = *zxid;
-                    node.mtime = *time;
-                }
-            }
-            Operation::Delete { path } => {
-                if self.children(path).is_empty() && self.nodes.remove(path).is_some() {
-                    self.touch_parent(path, *zxid);
-                }
-            }
+    /// The operation that makes a znode open to anyone.
+    pub(super) fn creation(&self, path: &str, data: &[u8]) -> Operation {
+        Operation::Create {
+            path: path.to_owned(),
+            data: data.to_vec(),
+            acl: Vec::new(),
+            ephemeral: false,
+            parent_cversion: self.next_cversion(path),
         }
-        self.zxid = *zxid;
+    }
+
+    /// The operation that sets a znode's content.
+    pub(super) fn change(&self, path: &str, data: &[u8]) -> Operation {
+        let version = self.nodes.get(path).map_or(0, |node| node.version) + 1;
+        Operation::SetData { path: path.to_owned(), data: data.to_vec(), version }
+    }
+
+    /// `cversion` of a znode's parent once the znode is made.
+    pub(super) fn next_cversion(&self, path: &str) -> u64 {
+        parent(path).and_then(|parent| self.nodes.get(parent)).map_or(0, |node| node.cversion) + 1
+    }
+
+    /// Carries out a transaction and logs it; returns what became of the tree. One that does not fit the tree (a
+    /// replica that has silently diverged) only moves the transaction id, as in ZooKeeper.
+    pub(super) fn apply(&mut self, transaction: &Transaction) -> Vec<Event> {
+        let mut events = Vec::new();
+        self.carry_out(transaction, &transaction.operation, &mut events);
+        self.zxid = transaction.zxid;
         self.log.push_back(transaction.clone());
         if self.log.len() > COMMITTED_LOG {
             self.log.pop_front();
         }
+        let saved = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.zxid);
+        if self.log.iter().rev().take_while(|logged| logged.zxid > saved).count() >= SNAPSHOT_AFTER {
+            self.save();
+        }
+        events
     }
 
-    fn create(&mut self, path: &str, data: &[u8], zxid: u64, time: Time) {
-        let fits = parent(path).is_some_and(|parent| self.nodes.contains_key(parent));
-        if !fits || self.nodes.contains_key(path) {
+    /// Writes a snapshot.
+    pub(super) fn save(&mut self) {
+        let (nodes, sessions) = (self.nodes.clone(), self.sessions.clone());
+        self.snapshot = Some(Snapshot { zxid: self.zxid, nodes, sessions });
+    }
+
+    /// Does to the tree what an operation of a transaction says, without logging it.
+    pub(super) fn carry_out(
+        &mut self,
+        transaction: &Transaction,
+        operation: &Operation,
+        events: &mut Vec<Event>,
+    ) {
+        let Transaction { zxid, time, session, .. } = transaction;
+        match operation {
+            Operation::Create { path, data, acl, ephemeral, parent_cversion } => {
+                let node = Znode {
+                    data: data.clone(),
+                    czxid: *zxid,
+                    mzxid: *zxid,
+                    pzxid: *zxid,
+                    ctime: *time,
+                    mtime: *time,
+                    owner: if *ephemeral { *session } else { 0 },
+                    acl: acl.clone(),
+                    ..Znode::default()
+                };
+                if self.create(path, node, *parent_cversion) {
+                    events.push(Event::Created(path.clone()));
+                }
+            }
+            Operation::SetData { path, data, version } => {
+                if let Some(node) = self.nodes.get_mut(path) {
+                    node.data.clone_from(data);
+                    node.version = *version;
+                    node.mzxid = *zxid;
+                    node.mtime = *time;
+                    events.push(Event::Changed(path.clone()));
+                }
+            }
+            Operation::Delete { path } => self.delete(path, *zxid, events),
+            Operation::SetAcl { path, acl, version } => {
+                if let Some(node) = self.nodes.get_mut(path) {
+                    node.acl.clone_from(acl);
+                    node.aversion = *version;
+                }
+            }
+            Operation::CreateSession { timeout } => {
+                self.sessions.insert(*session, *timeout);
+            }
+            Operation::CloseSession => {
+                self.sessions.remove(session);
+                for path in self.ephemerals(*session) {
+                    self.delete(&path, *zxid, events);
+                }
+            }
+            Operation::Multi(operations) => {
+                if !operations.iter().any(|operation| matches!(operation, Operation::Error(_))) {
+                    for operation in operations {
+                        self.carry_out(transaction, operation, events);
+                    }
+                }
+            }
+            Operation::Check { .. } | Operation::Error(_) => {}
+        }
+    }
+
+    /// Ephemeral znodes of all sessions.
+    pub(super) fn ephemeral_count(&self) -> usize {
+        self.nodes.values().filter(|node| node.owner != 0).count()
+    }
+
+    /// Paths of a session's ephemeral znodes.
+    pub(super) fn ephemerals(&self, session: i64) -> Vec<String> {
+        let owned = self.nodes.iter().filter(|(_, node)| node.owner == session && session != 0);
+        owned.map(|(path, _)| path.clone()).collect()
+    }
+
+    fn create(&mut self, path: &str, node: Znode, parent_cversion: u64) -> bool {
+        if self.nodes.contains_key(path) {
+            return false;
+        }
+        let Some(above) = parent(path).and_then(|parent| self.nodes.get_mut(parent)) else { return false };
+        above.cversion = parent_cversion;
+        above.pzxid = node.czxid;
+        self.nodes.insert(path.to_owned(), node);
+        true
+    }
+
+    fn delete(&mut self, path: &str, zxid: u64, events: &mut Vec<Event>) {
+        if !self.children(path).is_empty() || self.nodes.remove(path).is_none() {
             return;
         }
-        let node = Znode {
-            data: data.to_vec(),
-            czxid: zxid,
-            mzxid: zxid,
-            pzxid: zxid,
-            ctime: time,
-            mtime: time,
-            version: 0,
-            cversion: 0,
-        };
-        self.nodes.insert(path.to_owned(), node);
-        self.touch_parent(path, zxid);
-    }
-
-    fn touch_parent(&mut self, path: &str, zxid: u64) {
-        if let Some(node) = parent(path).and_then(|parent| self.nodes.get_mut(parent)) {
-            node.cversion += 1;
-            node.pzxid = zxid;
+        if let Some(above) = parent(path).and_then(|parent| self.nodes.get_mut(parent)) {
+            above.pzxid = zxid;
         }
+        events.push(Event::Deleted(path.to_owned()));
     }
 
     /// Brings a follower up to the leader: `DIFF` when the leader's log reaches back to the follower's last
@@ -164,11 +354,15 @@ impl Data {
             }
             (Some(_) | None, Some(_) | None) => {
                 self.nodes.clone_from(&leader.nodes);
+                self.sessions.clone_from(&leader.sessions);
                 self.log.clone_from(&leader.log);
                 self.zxid = newest.unwrap_or(0);
+                self.received = self.zxid;
             }
         }
         self.epoch = leader.epoch;
+        self.accepted_epoch = leader.epoch;
+        self.save();
     }
 }
 
@@ -177,8 +371,8 @@ mod tests {
     use super::*;
 
     fn write(data: &mut Data, zxid: u64, path: &str) {
-        let operation = Operation::Create { path: path.to_owned(), data: b"x".to_vec() };
-        data.apply(&Transaction { zxid, time: 1, operation });
+        let operation = data.creation(path, b"x");
+        data.apply(&Transaction { zxid, time: 1, session: 0, cxid: 0, operation });
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What tests ask of an ensemble, and the faults they bring about.
 
-use super::data::{Operation, Znode};
+use super::data::{Data, Znode};
 use super::member::{Member, Process};
 use super::servers::Servers;
 use super::{Share, Shares};
@@ -184,26 +184,30 @@ impl Shares {
 impl Share {
     /// Sets a znode's content; makes it and its parents as needed.
     pub(super) fn write(&mut self, address: &str, path: &str, data: &[u8], now: Time) -> Result<u64, String> {
-        let there = |share: &Self, path: &str| {
-            share.members.get(address).is_some_and(|member| member.data.nodes.contains_key(path))
-        };
+        let lost = |path: &str| format!("KeeperErrorCode = ConnectionLoss for {path}");
         if !path.starts_with('/') {
             return Err("Path must start with / character".to_owned());
         }
-        if there(self, path) {
-            return self.commit(
-                address,
-                Operation::SetData { path: path.to_owned(), data: data.to_vec() },
-                now,
-            );
+        let held = self.held(address).ok_or_else(|| lost(path))?;
+        if held.nodes.contains_key(path) {
+            let change = held.change(path, data);
+            return self.commit(address, change, path, now);
         }
         let parents = path.match_indices('/').map(|(at, _)| &path[..at]).filter(|parent| !parent.is_empty());
         for parent in parents {
-            if !there(self, parent) {
-                self.commit(address, Operation::Create { path: parent.to_owned(), data: Vec::new() }, now)?;
+            let held = self.held(address).ok_or_else(|| lost(path))?;
+            if !held.nodes.contains_key(parent) {
+                let creation = held.creation(parent, &[]);
+                self.commit(address, creation, parent, now)?;
             }
         }
-        self.commit(address, Operation::Create { path: path.to_owned(), data: data.to_vec() }, now)
+        let creation = self.held(address).ok_or_else(|| lost(path))?.creation(path, data);
+        self.commit(address, creation, path, now)
+    }
+
+    /// What a member holds, whether it serves or not.
+    fn held(&self, address: &str) -> Option<&Data> {
+        self.members.get(address).map(|member| &member.data)
     }
 }
 

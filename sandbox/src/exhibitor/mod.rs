@@ -16,8 +16,9 @@
 //! JSON strings only), `EXHIBITOR_KEEPS_COPY` (as our image does, a file that is missing, empty or cut is not believed, and put
 //! back from a copy), `EXHIBITOR_CHECK_MS` and `EXHIBITOR_CONFIG_CHECK_MS` (30000 each unless set).
 //!
-//! Not simulated: sessions and watches of clients, ACLs, backup files, snapshots and their clean-up, searching indexed
-//! transaction logs.
+//! ZooKeeper's clients speak its own protocol to a member (`zookeeper`), and its files can be read.
+//!
+//! Not simulated: backup files, the clean-up of snapshots and logs, searching indexed transaction logs.
 
 mod automanage;
 mod changes;
@@ -32,11 +33,14 @@ mod rolling;
 mod servers;
 mod supervise;
 mod timing;
+mod zookeeper;
 
 pub use data::Znode;
 pub use health::{Health, Worst};
 pub use member::State;
 pub use servers::{Server, Servers};
+pub use zookeeper::acl::Acl;
+pub use zookeeper::{Connected, Received};
 
 use crate::api::{Answer, Context, Request, Time};
 use crate::ids::Ids;
@@ -45,6 +49,7 @@ use config::SharedFile;
 use member::{Member, Process};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use zookeeper::Clients;
 
 /// All shared directories, with the members that mount each.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -73,6 +78,9 @@ struct Share {
     clock: Time,
     #[serde(default)]
     worst: Worst,
+    /// Clients of the members' ZooKeepers.
+    #[serde(default)]
+    clients: Clients,
     /// Sizes the file has declared.
     sizes: Vec<(Time, usize)>,
 }

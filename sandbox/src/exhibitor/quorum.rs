@@ -176,26 +176,29 @@ impl Share {
             .iter()
             .find_map(|candidate| Some((candidate.address.clone(), electors(candidate, &looking)?)));
         let Some((leader, followers)) = elected else { return false };
-        self.lead(&leader, &followers);
+        self.lead(&leader, &followers, now);
         for follower in followers {
             self.follow(&follower, &leader);
         }
         true
     }
 
-    fn lead(&mut self, leader: &str, followers: &[String]) {
+    fn lead(&mut self, leader: &str, followers: &[String], now: Time) {
         let epochs = followers
             .iter()
             .chain([&leader.to_owned()])
             .filter_map(|address| self.members.get(address))
-            .map(|m| m.data.epoch)
+            .map(|m| m.data.accepted_epoch.max(m.data.epoch))
             .collect::<Vec<_>>();
         let epoch = epochs.into_iter().max().unwrap_or(0) + 1;
         if let Some(member) = self.members.get_mut(leader) {
             member.process = Process::Leading;
+            member.data.save();
             member.data.epoch = epoch;
+            member.data.accepted_epoch = epoch;
             member.data.zxid = epoch << 32;
         }
+        self.track_sessions(leader, now);
     }
 
     fn follow(&mut self, follower: &str, leader: &str) {
@@ -206,27 +209,33 @@ impl Share {
         }
     }
 
-    /// Commits an operation asked of this member.
+    /// Commits an operation that Exhibitor asks of this member, about a path.
     ///
     /// # Errors
-    /// ZooKeeper's message: no connection, or the tree does not allow it.
-    pub(super) fn commit(&mut self, address: &str, operation: Operation, now: Time) -> Result<u64, String> {
-        let path = match &operation {
-            Operation::Create { path, .. } | Operation::SetData { path, .. } | Operation::Delete { path } => {
-                path.clone()
-            }
-        };
-        let group =
-            self.group(address).ok_or_else(|| format!("KeeperErrorCode = ConnectionLoss for {path}"))?;
-        let leader = group.first().and_then(|leader| self.members.get(leader));
-        let zxid = leader.map_or(0, |member| member.data.zxid) + 1;
-        let transaction = Transaction { zxid, time: now, operation };
-        for member in group {
-            if let Some(member) = self.members.get_mut(&member) {
-                member.data.apply(&transaction);
-            }
+    /// ZooKeeper's message: no connection.
+    pub(super) fn commit(
+        &mut self,
+        address: &str,
+        operation: Operation,
+        path: &str,
+        now: Time,
+    ) -> Result<u64, String> {
+        self.log(address, Transaction { zxid: 0, time: now, session: 0, cxid: 0, operation })
+            .ok_or_else(|| format!("KeeperErrorCode = ConnectionLoss for {path}"))
+    }
+
+    /// Gives a transaction the next id, and carries it out on every server of this member's group; `None` when it
+    /// serves nobody. Watches fire by what each server's own tree makes of it.
+    pub(super) fn log(&mut self, address: &str, transaction: Transaction) -> Option<u64> {
+        let group = self.group(address)?;
+        let leader = group.first().and_then(|leader| self.members.get(leader))?;
+        let zxid = leader.data.zxid + 1;
+        let transaction = Transaction { zxid, ..transaction };
+        for address in group {
+            let events = self.members.get_mut(&address).map(|member| member.data.apply(&transaction));
+            self.notify(&address, &events.unwrap_or_default());
         }
-        Ok(zxid)
+        Some(zxid)
     }
 
     /// The servers that share this member's transactions, leader first; `None` when it serves nobody.

@@ -133,6 +133,8 @@ impl Share {
             self.look_again(address, now);
         } else {
             member.process = Process::Standalone;
+            member.data.save();
+            self.track_sessions(address, now);
         }
     }
 

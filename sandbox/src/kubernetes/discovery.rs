@@ -167,6 +167,8 @@ fn entries(group: &'static str) -> Vec<Entry> {
                     )
                 }
                 "log" => base(name, info.kind, vec!["get"]),
+                "exec" => base(name, "PodExecOptions", vec!["create", "get"]),
+                "portforward" => base(name, "PodPortForwardOptions", vec!["create", "get"]),
                 "finalize" => base(name, info.kind, vec!["update"]),
                 _ => base(name, info.kind, vec!["get", "patch", "update"]),
             });

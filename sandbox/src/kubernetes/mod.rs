@@ -29,6 +29,7 @@ mod schema;
 mod selectors;
 mod services;
 mod store;
+mod streams;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -161,6 +162,8 @@ impl Cluster {
         }
         match target.subresource.as_deref() {
             Some("proxy") => return proxy::answer(&self.store, request, target, shares, context),
+            Some("exec") => return Ok(Answer::Stream(streams::exec(&self.store, request, target, shares)?)),
+            Some("portforward") => return Ok(Answer::Stream(streams::forward(&self.store, request, target)?)),
             Some("log") => return Ok(logs::answer(&self.store, request, target, shares, context)?.into()),
             _ => {}
         }

@@ -4,13 +4,13 @@ use super::clusters::Listeners;
 use super::store::{Directory, Locked, StoreError, Stored, wall};
 use super::{Clock, Cut, LogEntry, Side};
 use crate::api::{Answer, Endpoints, Request, Service, Time};
-use crate::exhibitor::Shares;
+use crate::exhibitor::{Connected, Received, Shares};
 use crate::faults::{Effect, Faults, service_name};
 use crate::kubernetes::WatchCursor;
 use crate::world::World;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// Longest step of virtual time for a request that waits on an instant clock, so that a long poll sees its deadline.
@@ -50,6 +50,24 @@ struct Inner {
     log: VecDeque<LogEntry>,
     /// Reads since the world last changed: the second one alike means that someone waits.
     reads: BTreeSet<String>,
+    /// Sessions of the ZooKeeper clients that this process serves, which live in real time.
+    sessions: BTreeMap<i64, Client>,
+}
+
+/// A ZooKeeper client. Virtual time may leap past every time-out while a client does nothing wrong: so a session whose
+/// client this process serves lives on until nothing has been heard for its time-out in real time.
+#[derive(Debug)]
+struct Client {
+    connection: u64,
+    /// Milliseconds.
+    timeout: u32,
+    heard: Instant,
+}
+
+impl Client {
+    fn left(&self) -> Duration {
+        Duration::from_millis(self.timeout.into()).saturating_sub(self.heard.elapsed())
+    }
 }
 
 /// What is to become of a request before the world sees it.
@@ -81,6 +99,7 @@ impl Core {
                 mutations: 0,
                 log: VecDeque::new(),
                 reads: BTreeSet::new(),
+                sessions: BTreeMap::new(),
             }),
             moved: Notify::new(),
             clock: options.clock,
@@ -99,9 +118,18 @@ impl Core {
     /// Takes a turn at the world: brings it up to date, lets `act` at it, stores what changed. `act` says through its
     /// second argument that it changed the world.
     fn turn<T>(&self, act: impl FnOnce(&mut Inner, &mut bool) -> T) -> Result<T, StoreError> {
+        self.turn_at(|inner| self.present(inner), act)
+    }
+
+    /// The same, with the world brought to a time of the caller's choice.
+    fn turn_at<T>(
+        &self,
+        target: impl FnOnce(&Inner) -> Time,
+        act: impl FnOnce(&mut Inner, &mut bool) -> T,
+    ) -> Result<T, StoreError> {
         let mut inner = self.lock();
         let _file_lock = inner.begin(|| self.fresh())?;
-        let target = self.present(&inner);
+        let target = target(&inner);
         let mut changed = inner.move_to(target);
         inner.sync_listeners();
         let result = act(&mut inner, &mut changed);
@@ -210,17 +238,21 @@ impl Core {
                 tokio::task::yield_now().await;
                 self.step(WAIT_STEP)
             }
-            Clock::Paced { rate } => {
-                let pause = {
-                    let inner = self.lock();
-                    let until = inner.world.next_event().map(|next| next.saturating_sub(inner.world.now));
-                    // Other processes tell us nothing: look again a few times a second.
-                    Duration::from_millis(until.map_or(250, |ms| scaled(ms, 1.0 / rate).clamp(1, 250)))
-                };
-                let _ = tokio::time::timeout(pause, moved).await;
+            Clock::Paced { .. } => {
+                let _ = tokio::time::timeout(self.pause(), moved).await;
                 Ok(())
             }
         }
+    }
+
+    /// How long it is until something may have happened that nobody tells.
+    pub(crate) fn pause(&self) -> Duration {
+        // Other processes tell us nothing: look again a few times a second.
+        const LOOK: Time = 250;
+        let Clock::Paced { rate } = self.clock else { return Duration::from_millis(LOOK) };
+        let inner = self.lock();
+        let until = inner.world.next_event().map(|next| next.saturating_sub(inner.world.now));
+        Duration::from_millis(until.map_or(LOOK, |ms| scaled(ms, 1.0 / rate).clamp(1, LOOK)))
     }
 
     /// Waits until a watch may have something to deliver.
@@ -247,6 +279,7 @@ impl Core {
     pub(crate) fn advance(&self, milliseconds: Time) -> Result<Time, StoreError> {
         self.turn(|inner, changed| {
             let target = inner.world.now.saturating_add(milliseconds);
+            inner.keep_sessions(target);
             inner.world.advance_to(target);
             inner.sync_listeners();
             *changed = true;
@@ -283,6 +316,74 @@ impl Core {
     pub(crate) fn set_cut(&self, cut: Option<Cut>) {
         let mut inner = self.lock();
         (inner.cut, inner.struck, inner.mutations) = (cut, None, 0);
+    }
+
+    /// A client connects to a port of a pod; the connection's number, or `None` when nobody listens there.
+    pub(crate) fn connect(&self, address: &str, port: u16) -> Result<Option<u64>, StoreError> {
+        self.turn(|inner, changed| {
+            let number = inner.world.ids.number();
+            match inner.world.exhibitor.connect(address, port, number) {
+                Connected::Open(number) => {
+                    *changed = true;
+                    Some(number)
+                }
+                // Whoever tries again waits for the server to start.
+                Connected::Refused => {
+                    *changed |= matches!(self.clock, Clock::Instant) && inner.step(WAIT_STEP);
+                    None
+                }
+            }
+        })
+    }
+
+    /// What a four-letter word is answered on a connection; `None` while the server does not answer.
+    pub(crate) fn four_letters(&self, connection: u64, word: &str) -> Result<Option<String>, StoreError> {
+        self.turn(|inner, _| inner.world.exhibitor.four_letters(connection, word, inner.world.now))
+    }
+
+    /// Hands a frame of a client to its server.
+    pub(crate) fn frame(&self, connection: u64, frame: &[u8]) -> Result<Received, StoreError> {
+        self.turn(|inner, changed| {
+            let now = inner.world.now;
+            let received = inner.world.exhibitor.receive(connection, frame, now);
+            *changed |= received != Received::Later && !is_read(frame);
+            if let Some((session, timeout)) = inner.world.exhibitor.session(connection) {
+                inner.sessions.insert(session, Client { connection, timeout, heard: Instant::now() });
+            }
+            received
+        })
+    }
+
+    /// Frames that a client did not ask for; `None` when its connection is cut. Takes no time on an instant clock:
+    /// clients look whenever anything moves.
+    pub(crate) fn news(&self, connection: u64) -> Result<Option<Vec<Vec<u8>>>, StoreError> {
+        let fetch = |inner: &mut Inner, changed: &mut bool| {
+            *changed |= inner.world.exhibitor.has_news(connection);
+            inner.world.exhibitor.fetch(connection)
+        };
+        match self.clock {
+            Clock::Paced { .. } => self.turn(fetch),
+            Clock::Instant => self.turn_at(|inner| inner.world.now, fetch),
+        }
+    }
+
+    /// The client of a connection has gone.
+    pub(crate) fn disconnect(&self, connection: u64) -> Result<(), StoreError> {
+        self.turn(|inner, changed| {
+            inner.world.exhibitor.disconnect(connection);
+            *changed = true;
+        })
+    }
+
+    /// How long a client of a connection may still be silent; `None` before it has a session.
+    pub(crate) fn patience(&self, connection: u64) -> Option<Duration> {
+        let inner = self.lock();
+        inner.sessions.values().find(|client| client.connection == connection).map(Client::left)
+    }
+
+    /// Ends the sessions of clients that have been silent for too long.
+    pub(crate) fn reap(&self) -> Result<(), StoreError> {
+        self.turn(Inner::reap)
     }
 
     /// Lets `act` see or change the fault rules.
@@ -343,6 +444,7 @@ impl Inner {
         if target > self.world.now {
             self.anchor = wall();
         }
+        self.keep_sessions(target);
         let due = self.world.next_event().is_some_and(|next| next <= target);
         if due {
             self.world.advance_to(target);
@@ -350,6 +452,23 @@ impl Inner {
             self.world.now = self.world.now.max(target);
         }
         due
+    }
+
+    /// Keeps the sessions whose clients are there from running out of time.
+    fn keep_sessions(&mut self, until: Time) {
+        let sessions: Vec<i64> = self.sessions.keys().copied().collect();
+        if !sessions.is_empty() {
+            self.world.exhibitor.keep_alive(&sessions, until);
+        }
+    }
+
+    fn reap(&mut self, changed: &mut bool) {
+        let silent = self.sessions.extract_if(.., |_, client| client.left().is_zero()).collect::<Vec<_>>();
+        for (session, client) in silent {
+            self.world.exhibitor.disconnect(client.connection);
+            self.world.exhibitor.expire(session, self.world.now);
+            *changed = true;
+        }
     }
 
     fn step(&mut self, limit: Time) -> bool {
@@ -416,6 +535,11 @@ impl Before {
             Self::Written(before) => **before != *world,
         }
     }
+}
+
+/// Whether a ZooKeeper client's frame asks for something that changes nothing, not even who watches: a ping.
+fn is_read(frame: &[u8]) -> bool {
+    frame.first_chunk::<8>().is_some_and(|head| head[4..] == [0, 0, 0, 11])
 }
 
 fn target_of(request: &Request) -> String {

@@ -3,12 +3,14 @@
 use super::admin;
 use super::core::{Admission, Core};
 use super::store::StoreError;
+use super::streams;
 use crate::api::{Answer, Request, Response, Service, Time, percent_decode};
 use crate::faults::Effect;
 use crate::kubernetes::WatchCursor;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use serde_json::json;
@@ -75,7 +77,7 @@ pub(crate) async fn serve_connection<S>(
     let stopping = running.clone();
     let handler = service_fn(|request| answer(Arc::clone(&core), service.clone(), request, stopping.clone()));
     let server = auto::Builder::new(TokioExecutor::new());
-    let connection = server.serve_connection(TokioIo::new(stream), handler);
+    let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), handler);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -98,9 +100,10 @@ pub(crate) async fn stopped(mut running: watch::Receiver<bool>) {
 async fn answer(
     core: Arc<Core>,
     service: Service,
-    request: hyper::Request<Incoming>,
+    mut request: hyper::Request<Incoming>,
     running: watch::Receiver<bool>,
 ) -> Result<hyper::Response<Payload>, Dropped> {
+    let upgraded = hyper::upgrade::on(&mut request);
     let request = match decode(service, request).await {
         Ok(request) => request,
         Err(refusal) => return Ok(whole(refusal)),
@@ -112,6 +115,7 @@ async fn answer(
         Admission::Drop => return Err(Dropped),
         Admission::Serve(effect) => effect,
     };
+    let respond = |core, request, running| respond(core, request, running, upgraded);
     match effect {
         None => respond(&core, &request, running).await,
         Some(Effect::Status { code, body }) => Ok(whole(fault_response(code, body))),
@@ -151,6 +155,7 @@ async fn respond(
     core: &Arc<Core>,
     request: &Request,
     running: watch::Receiver<bool>,
+    upgraded: OnUpgrade,
 ) -> Result<hyper::Response<Payload>, Dropped> {
     let mut arrived: Option<Time> = None;
     loop {
@@ -164,6 +169,10 @@ async fn respond(
         match answer {
             Answer::Done(response) => return Ok(whole(response)),
             Answer::Watch(cursor) => return Ok(stream(core, &request.service, cursor, running)),
+            Answer::Stream(stream) => {
+                return Ok(streams::open(core, request, stream, upgraded, running)
+                    .unwrap_or_else(|refusal| whole(*refusal)));
+            }
             Answer::Later => {
                 arrived = Some(since);
                 if let Err(error) = core.wait().await {
@@ -212,13 +221,6 @@ fn stream(
 /// Reads a request to its end; otherwise the response that refuses it.
 async fn decode(service: Service, request: hyper::Request<Incoming>) -> Result<Request, Response> {
     let (parts, body) = request.into_parts();
-    let upgrade = parts.headers.get("upgrade").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !upgrade.is_empty() && upgrade != "h2c" {
-        return Err(refuse(
-            400,
-            "the sandbox's pods have no containers: exec, attach and port-forward need a real cluster",
-        ));
-    }
     let body = match Limited::new(body, BODY_LIMIT).collect().await {
         Ok(body) => body.to_bytes().to_vec(),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => {

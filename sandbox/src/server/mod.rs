@@ -8,7 +8,9 @@ mod clusters;
 mod core;
 mod http;
 mod store;
+mod streams;
 mod tls;
+mod zookeeper;
 
 pub use store::StoreError;
 pub use tls::TlsError;

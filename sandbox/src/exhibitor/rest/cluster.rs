@@ -135,7 +135,7 @@ impl Share {
                 let target = if matches!(found, Remote::Here) { address } else { host };
                 match self.local(target, command, context) {
                     Answer::Done(response) => wrap(&response, nested).into(),
-                    waiting @ (Answer::Later | Answer::Watch(_)) => waiting,
+                    waiting @ (Answer::Later | Answer::Watch(_) | Answer::Stream(_)) => waiting,
                 }
             }
         }

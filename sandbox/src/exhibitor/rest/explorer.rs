@@ -99,7 +99,7 @@ impl Share {
         if parent(path).is_none() || path == "/zookeeper" || path == "/zookeeper/quota" {
             return Err(format!("KeeperErrorCode = BadArguments for {path}"));
         }
-        self.commit(address, Operation::Delete { path: path.to_owned() }, now).map(|_| ())
+        self.commit(address, Operation::Delete { path: path.to_owned() }, path, now).map(|_| ())
     }
 
     fn usage_listing(&self, address: &str, request: &Request) -> Response {
@@ -200,14 +200,16 @@ fn bytes(hex: &str) -> Result<Vec<u8>, String> {
 
 fn stat(node: &Znode, children: usize) -> String {
     format!(
-        "czxid: {}, mzxid: {}, ctime: {}, mtime: {}, version: {}, cversion: {}, aversion: 0, ephemeralOwner: 0, \
+        "czxid: {}, mzxid: {}, ctime: {}, mtime: {}, version: {}, cversion: {}, aversion: {}, ephemeralOwner: {}, \
          dataLength: {}, numChildren: {children}, pzxid: {}",
         node.czxid,
         node.mzxid,
         node.ctime,
         node.mtime,
         node.version,
-        node.cversion,
+        node.shown_cversion(children),
+        node.aversion,
+        node.owner,
         node.data.len(),
         node.pzxid
     )

@@ -148,6 +148,7 @@ fn without_body(answer: Answer) -> Answer {
         }
         Answer::Later => Answer::Later,
         Answer::Watch(cursor) => Answer::Watch(cursor),
+        Answer::Stream(stream) => Answer::Stream(stream),
     }
 }
 

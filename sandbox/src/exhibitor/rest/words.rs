@@ -11,7 +11,7 @@ const LOCAL_CLIENT: &str = " /127.0.0.1:34424[0](queued=0,recved=1,sent=0)\n";
 
 impl Share {
     /// What ZooKeeper answers to a word; empty when it does not answer.
-    pub(super) fn word(&self, address: &str, word: &str, now: Time) -> String {
+    pub(in crate::exhibitor) fn word(&self, address: &str, word: &str, now: Time) -> String {
         let word = word.to_ascii_lowercase();
         let known = ["stat", "ruok", "reqs", "dump", "conf", "cons", "srvr", "wchs", "wchc", "wchp", "mntr"];
         if !known.contains(&word.as_str()) {
@@ -43,6 +43,7 @@ impl Share {
 
     fn monitor(&self, member: &Member, mode: &str, now: Time) -> String {
         let received = member.received(now);
+        let (connections, watches) = self.watching(&member.address);
         let mut lines = vec![
             ("zk_version", VERSION.to_owned()),
             ("zk_avg_latency", "0".to_owned()),
@@ -50,12 +51,12 @@ impl Share {
             ("zk_min_latency", "0".to_owned()),
             ("zk_packets_received", received.to_string()),
             ("zk_packets_sent", (received - 1).to_string()),
-            ("zk_num_alive_connections", "1".to_owned()),
+            ("zk_num_alive_connections", (1 + connections).to_string()),
             ("zk_outstanding_requests", "0".to_owned()),
             ("zk_server_state", mode.to_owned()),
             ("zk_znode_count", member.data.node_count().to_string()),
-            ("zk_watch_count", "0".to_owned()),
-            ("zk_ephemerals_count", "0".to_owned()),
+            ("zk_watch_count", watches.to_string()),
+            ("zk_ephemerals_count", member.data.ephemeral_count().to_string()),
             ("zk_approximate_data_size", member.data.size().to_string()),
             ("zk_open_file_descriptor_count", "24".to_owned()),
             ("zk_max_file_descriptor_count", "20000".to_owned()),
