@@ -25,3 +25,4 @@ pub mod schedule;
 pub mod settings;
 pub mod spec;
 pub mod views;
+pub mod zookeeper;
