@@ -7,7 +7,7 @@ use crate::executor::Providers;
 use crate::lease::{Clock, Lock};
 use crate::provider::{Course, Observation, Progress, Provider, ReadRequest};
 use crate::providers::compute::ComputeProvider;
-use crate::providers::ensemble::{EnsembleProvider, Page};
+use crate::providers::ensemble::{EnsembleProvider, Members, Page};
 use crate::providers::filestore::FilestoreProvider;
 use crate::providers::gke::{ClusterAccess, GkeProvider};
 use crate::providers::kubernetes::kubeconfig::{ContextUser, KubeContext, gke_context_name};
@@ -115,6 +115,15 @@ impl Cloud {
     pub async fn page(&self, spec: &ValidSpec, desired: &Desired) -> Result<Page, ProviderError> {
         let inside = self.enter(spec).await?.ok_or_else(|| no_cluster(spec))?;
         Ok(inside.ensemble.page(&ReadRequest { spec, desired }))
+    }
+
+    /// The way into the members' pods and to their ZooKeeper.
+    ///
+    /// # Errors
+    /// When the cluster does not exist or can't be reached.
+    pub async fn members(&self, spec: &ValidSpec, desired: &Desired) -> Result<Members, ProviderError> {
+        let inside = self.enter(spec).await?.ok_or_else(|| no_cluster(spec))?;
+        Ok(inside.ensemble.members(&ReadRequest { spec, desired }))
     }
 
     /// Waits for operations that are under way on resources of these ensembles, from whichever machine they were

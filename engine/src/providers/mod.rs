@@ -15,3 +15,4 @@ mod labels;
 mod names;
 mod scan;
 mod strict;
+pub mod zookeeper;

@@ -304,7 +304,11 @@ impl Server {
                     });
                 if meet { Change::Error { code: -101 } } else { Change::Multi(changes) }
             }
-            single => self.allow(single, &mut session),
+            Request::Create { .. }
+            | Request::Delete(_)
+            | Request::SetData(_)
+            | Request::SetAcl(..)
+            | Request::Close(_) => self.allow(request, &mut session),
         };
         let transaction = Transaction { session, zxid: self.zxid, time: self.zxid.0 * 10, change };
         self.tree.apply(&transaction);

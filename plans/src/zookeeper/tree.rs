@@ -49,6 +49,16 @@ pub struct Stat {
     pub pzxid: Zxid,
 }
 
+impl Stat {
+    /// How many nodes were ever made below a node, of what a client sees of it.
+    #[must_use]
+    pub fn creates(cversion: i32, children: i32) -> i32 {
+        // Their sum is twice the number, also when it no longer fits and wraps.
+        let twice = i64::from(cversion.cast_unsigned()) + i64::from(children);
+        i32::try_from((twice / 2) & 0x7fff_ffff).unwrap_or(i32::MAX)
+    }
+}
+
 /// One node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Znode {

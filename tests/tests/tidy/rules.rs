@@ -37,7 +37,7 @@ const RULES: &[Rule] = &[
         name: "I2",
         folders: &["plans/src", "templates/src", "engine/src", "cli/src"],
         except: &["engine/src/providers/", "engine/src/credentials.rs"],
-        pattern: r"\b(kube|k8s_openapi|google_cloud_\w+)::",
+        pattern: r"\b(kube|k8s_openapi|zookeeper_client|google_cloud_\w+)::",
         unless: NEVER,
         why: "the clients' types stay in the providers",
         bad: "pub fn client() -> kube::Client {",

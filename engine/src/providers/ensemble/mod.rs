@@ -1,12 +1,16 @@
 //! The ensemble as its members tell it: Exhibitor's REST API and, through it, ZooKeeper's own words, reached through the
 //! API server's pod proxy, so that nothing has to be exposed.
 
+mod gateway;
 mod page;
+mod reach;
 mod read;
 mod seen;
 mod write;
 
+pub use gateway::{Gateway, Target};
 pub use page::Page;
+pub use reach::Members;
 
 use crate::error::{ProviderError, ProviderErrorKind};
 use crate::provider::{Course, Observation, Observations, Progress, Provider, ReadRequest};
@@ -77,6 +81,13 @@ impl EnsembleProvider {
         let id = self.id(request);
         self.remember_selector(&id, request);
         Page::new(Arc::clone(self), id)
+    }
+
+    /// The selector is known from here on, so that its pods are found.
+    pub(crate) fn members(self: &Arc<Self>, request: &ReadRequest<'_>) -> Members {
+        let id = self.id(request);
+        self.remember_selector(&id, request);
+        Members::new(Arc::clone(self), id, request.spec.exhibitor.client_port)
     }
 
     /// Looks during an apply: members that have misread the shared configuration are told it again.

@@ -73,15 +73,16 @@ pub(crate) async fn connect(access: &KubeAccess) -> Result<ApiServer, ProviderEr
     let _ = rustls::crypto::ring::default_provider().install_default();
     match access {
         KubeAccess::Cluster { endpoint, ca_pem, token } => {
-            let client = cluster_client(&cluster_config(endpoint, ca_pem)?)?;
-            Ok(ApiServer::new(client, Some(Arc::clone(token))))
+            let config = cluster_config(endpoint, ca_pem)?;
+            let client = cluster_client(&config)?;
+            Ok(ApiServer::new(client, config, Some(Arc::clone(token))))
         }
         KubeAccess::Context(name) => {
             let mut config = context_config(name).await?;
             // Repeating is the executor's decision: it knows which calls may be repeated.
             config.default_retry = false;
-            let client = Client::try_from(config).map_err(|error| unusable(chain(&error)))?;
-            Ok(ApiServer::new(client, None))
+            let client = Client::try_from(config.clone()).map_err(|error| unusable(chain(&error)))?;
+            Ok(ApiServer::new(client, config, None))
         }
     }
 }

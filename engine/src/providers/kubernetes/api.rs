@@ -4,9 +4,9 @@ use crate::error::{ProviderError, ProviderErrorKind};
 use crate::providers::kubernetes::access::TokenSource;
 use http::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
 use http::{Method, Request, Response};
-use kube::Client;
 use kube::api::WatchEvent;
 use kube::client::Body;
+use kube::{Client, Config};
 use serde_json::Value;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -22,6 +22,7 @@ const CONCURRENCY: usize = 64;
 /// One API server.
 pub(crate) struct ApiServer {
     client: Client,
+    config: Config,
     token: Option<TokenSource>,
     slots: Semaphore,
 }
@@ -107,8 +108,18 @@ impl Refusal {
 }
 
 impl ApiServer {
-    pub(crate) fn new(client: Client, token: Option<TokenSource>) -> Self {
-        Self { client, token, slots: Semaphore::new(CONCURRENCY) }
+    pub(crate) fn new(client: Client, config: Config, token: Option<TokenSource>) -> Self {
+        Self { client, config, token, slots: Semaphore::new(CONCURRENCY) }
+    }
+
+    /// A client for one stream into a pod. Streams begin as an upgrade of HTTP/1.1, and each takes a connection of its own.
+    pub(crate) async fn streaming(&self) -> Result<Client, Failure> {
+        let mut config = self.config.clone();
+        if let Some(source) = &self.token {
+            let token = source().await.map_err(|error| Failure::Unsent(Box::new(error)))?;
+            config.auth_info.token = Some(token.into());
+        }
+        Client::try_from(config).map_err(transport)
     }
 
     /// Sends a request and returns the JSON of a 2xx answer; `null` for an empty one.
@@ -219,7 +230,7 @@ fn refusal(code: u16, body: &[u8], retry_after: Option<Duration>) -> Refusal {
 }
 
 /// Tells a request that was never sent from one whose answer was lost.
-fn transport(error: kube::Error) -> Failure {
+pub(crate) fn transport(error: kube::Error) -> Failure {
     if let kube::Error::Api(status) = &error {
         let body = serde_json::to_vec(&status).unwrap_or_default();
         return Failure::Refused(Box::new(refusal(status.code, &body, None)));

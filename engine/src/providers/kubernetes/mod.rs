@@ -7,10 +7,13 @@ pub mod kubeconfig;
 mod leases;
 mod objects;
 mod ready;
+mod streams;
 
 pub use access::{KubeAccess, TokenSource, static_token};
 pub(crate) use objects::text;
 pub(crate) use ready::{api_port, pods_path, selector};
+pub use streams::Exit;
+pub(crate) use streams::Pod;
 
 use crate::connection::Pace;
 use crate::error::{ProviderError, ProviderErrorKind};
