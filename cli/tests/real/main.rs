@@ -1,7 +1,7 @@
 //! The same program and the same file on real things: Kubernetes with a real node, Exhibitor and ZooKeeper in containers. Only
 //! Google's own APIs are acted out, and the node's NFS client is: its mounts bind a directory.
 //!
-//! `node` needs root. `tests/real/README.md` says what is real in which tier.
+//! `node`, `rigs` and `exhibitors` need root. `tests/real/README.md` says what is real in which tier.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 #![expect(clippy::print_stdout, reason = "what is measured is told")]
@@ -11,4 +11,5 @@ mod differential;
 mod exhibitors;
 mod node;
 mod rig;
+mod rigs;
 mod types;

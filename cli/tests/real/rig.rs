@@ -18,9 +18,9 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    /// With a real node.
-    fn node() -> Self {
-        let rig = Self::up(&[]);
+    /// With a real node. Several have different labels, of one letter.
+    pub(crate) fn node(label: char) -> Self {
+        let rig = Self::up(label, &[]);
         assert_eq!(
             rig.of("ZKPROV_RIG_TIER"),
             "node",
@@ -31,11 +31,11 @@ impl Rig {
 
     /// The API server alone, with acted nodes.
     pub(crate) fn api() -> Self {
-        Self::up(&["--api-only"])
+        Self::up('t', &["--api-only"])
     }
 
-    fn up(options: &[&str]) -> Self {
-        let name = format!("t{}", std::process::id());
+    fn up(label: char, options: &[&str]) -> Self {
+        let name = format!("{label}{}", std::process::id());
         let mut rig = Self { name, script: root().join("tests/real/rig"), env: BTreeMap::new() };
         rig.told(&["up"], options);
         let env = rig.told(&["env"], &[]);
@@ -50,12 +50,16 @@ impl Rig {
     }
 
     /// Runs the rig's script, with the user's own environment: caches are there. Its progress goes to the test's output.
-    fn told(&self, command: &[&str], args: &[&str]) -> String {
+    pub(crate) fn told(&self, command: &[&str], args: &[&str]) -> String {
         let mut script = Command::new(&self.script);
         let output =
             script.args(command).arg(&self.name).args(args).stderr(Stdio::inherit()).output().unwrap();
         assert!(output.status.success(), "{} {command:?} {args:?} failed", self.script.display());
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// A variable of `rig env`, empty when it tells none.
@@ -83,7 +87,7 @@ impl Real {
     /// Brings everything up, with the image of the members and a directory that stands for the file server's share.
     pub(crate) fn up() -> Self {
         let bench = Bench::new(env!("CARGO_BIN_EXE_zkprov"));
-        let rig = Rig::node();
+        let rig = Rig::node('t');
         rig.told(&["import"], &[]);
         let share = bench.path("share");
         std::fs::create_dir(&share).unwrap();

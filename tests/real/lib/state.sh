@@ -119,15 +119,23 @@ await() {
 # Where cgroup hierarchies are mounted: one for each controller (version 1), one for all (version 2), or both kinds.
 hierarchies() { awk '$3 == "cgroup" || $3 == "cgroup2" { print $2 }' /proc/mounts | sort -u; }
 
+# Lets the groups below a group of version 2 have all the controllers that it has.
+hand_down() {
+  local controllers
+  controllers=$(sed 's/\(^\| \)/&+/g' "$1/cgroup.controllers")
+  if [[ $controllers ]]; then echo "$controllers" >"$1/cgroup.subtree_control"; fi
+}
+
 # A cgroup for what the rig starts, one beside it in which kubelet keeps the pods. Every process of the rig is in one of them.
 make_cgroups() {
   local hierarchy file
   for hierarchy in $(hierarchies); do
-    if [[ -s $hierarchy/cgroup.controllers ]]; then
+    # Files of a cgroup have no size that could be asked for.
+    if [[ -e $hierarchy/cgroup.controllers ]]; then
       mkdir -p "$hierarchy/$cgroup"
       # Version 2 hands controllers down level by level.
-      sed 's/\(^\| \)/&+/g' "$hierarchy/cgroup.controllers" >"$hierarchy/cgroup.subtree_control"
-      sed 's/\(^\| \)/&+/g' "$hierarchy/$cgroup/cgroup.controllers" >"$hierarchy/$cgroup/cgroup.subtree_control"
+      hand_down "$hierarchy"
+      hand_down "$hierarchy/$cgroup"
     fi
     mkdir -p "$hierarchy/$cgroup/rig"
     for file in cpuset.cpus cpuset.mems; do
