@@ -136,17 +136,16 @@ impl Shares {
     }
 
     /// Whether our exec probe succeeds in this pod: ZooKeeper answers `srvr` with leader, follower or observer
-    /// (standalone only if `accept_standalone`).
+    /// (standalone only if `accept_standalone`) at this port, or else at its own.
     #[must_use]
-    pub fn ready(&self, address: &str, accept_standalone: bool) -> bool {
+    pub fn ready(&self, address: &str, port: Option<i64>, accept_standalone: bool) -> bool {
         let Some(member) = self.member(address).filter(|member| member.port_answers()) else { return false };
-        // The probe asks port 2181, whatever the configuration says.
         let serves = match member.process {
             Process::Standalone => accept_standalone,
             Process::Leading | Process::Following { .. } => true,
             Process::Stopped { .. } | Process::Booting { .. } | Process::Looking { .. } => false,
         };
-        serves && member.zoo.client_port == 2181
+        serves && port.is_none_or(|port| member.zoo.client_port == port)
     }
 
     /// Whether Exhibitor's port answers.

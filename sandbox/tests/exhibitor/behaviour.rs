@@ -51,7 +51,7 @@ fn an_outsider_serves_alone_and_takes_writes() {
     lab.start(1);
     lab.advance(60_000);
     assert_eq!(lab.modes(1), [Some("standalone")]);
-    assert!(!lab.shares.ready(&address(1), false) && lab.shares.ready(&address(1), true));
+    assert!(!lab.shares.ready(&address(1), None, false) && lab.shares.ready(&address(1), None, true));
     lab.shares.write(&address(1), "/customer/a", b"1").unwrap();
     assert_eq!(lab.shares.read(&address(1), "/customer/a").unwrap().data, b"1");
     assert_eq!(lab.shares.healthy_voters(SHARE), 0, "it is in no declared ensemble");
@@ -91,7 +91,7 @@ fn one_lost_follower_costs_nothing_two_cost_the_quorum() {
     assert_eq!(lab.shares.worst(SHARE).healthy.map(|health| health.healthy), Some(0));
     lab.advance(120_000);
     assert_eq!(lab.get(leader, "/exhibitor/v1/cluster/4ltr/ruok"), "imok", "as truthful as it ever is");
-    assert!(!lab.shares.ready(&address(leader), true));
+    assert!(!lab.shares.ready(&address(leader), None, true));
 }
 
 #[test]
@@ -112,6 +112,25 @@ fn a_replaced_pod_takes_the_lost_ones_place_and_gets_the_data() {
     assert_eq!(lab.shares.read(&address(4), "/keep").unwrap().data, b"v");
     let list = lab.get(4, "/exhibitor/v1/cluster/list")["servers"].clone();
     assert!(!list.as_array().unwrap().contains(&json!(address(leader))), "{list}");
+}
+
+/// The first look of automatic management takes the loss for a change; only at its second have the statuses settled.
+#[test]
+fn with_a_settling_period_a_newcomer_is_taken_in_at_its_second_look() {
+    for seed in 1..=5 {
+        let mut lab = Lab::seeded(seed, 3, &[("EXHIBITOR_CONFIG_CHECK_MS", "1000")]);
+        for number in 1..=3 {
+            lab.start(number);
+        }
+        lab.await_port(3);
+        lab.form(3, &[("autoManageInstancesSettlingPeriodMs", json!("5000")), ("checkMs", json!("1000"))]);
+        lab.until(60_000, |lab| lab.shares.healthy_voters(SHARE) == 3);
+        lab.stop(3);
+        lab.start(4);
+        // One to two minutes between looks.
+        let took = lab.until(270_000, |lab| lab.shares.healthy_voters(SHARE) == 3);
+        assert!(took > 120_000, "seed {seed}: {took} ms");
+    }
 }
 
 #[test]
@@ -224,7 +243,7 @@ fn a_zookeeper_that_hangs_is_restarted() {
     let mut lab = Lab::serving(3);
     let leader = lab.leader(3);
     lab.shares.hang(&address(leader));
-    assert!(!lab.shares.ready(&address(leader), true));
+    assert!(!lab.shares.ready(&address(leader), None, true));
     lab.until(20_000, |lab| lab.shares.healthy_voters(SHARE) == 2);
     lab.until(60_000, |lab| lab.shares.healthy_voters(SHARE) == 3);
 }

@@ -120,20 +120,31 @@ fn shellcheck_finds_nothing_in_the_repository() {
 }
 
 /// Runs the readiness probe against a ZooKeeper that gives this answer to `srvr`, in a pod that sees this size and
-/// this shared configuration.
+/// this shared configuration, and where Exhibitor has given it a port that the pod does not know of (or none yet).
 fn ready(answer: Option<&str>, size: &str, properties: &str) -> bool {
+    let verdicts = [false, true].map(|moved| is_ready(answer, size, properties, moved));
+    assert_eq!(verdicts[0], verdicts[1], "with another port");
+    verdicts[0]
+}
+
+fn is_ready(answer: Option<&str>, size: &str, properties: &str, moved: bool) -> bool {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("size"), size).unwrap();
     std::fs::write(folder.path().join("exhibitor.properties"), properties).unwrap();
     let here = folder.path().to_str().unwrap();
-    let script = probe(crate::any_set());
-    for path in ["/etc/ensemble", "/opt/zookeeper/local_configs"] {
+    let mut script = probe(crate::any_set());
+    for path in ["/etc/ensemble", "/opt/zookeeper/local_configs", "/opt/zookeeper/conf"] {
         assert!(script.contains(path), "the probe no longer reads {path}");
+        script = script.replace(path, here);
     }
-    let script = script.replace("/etc/ensemble", here).replace("/opt/zookeeper/local_configs", here);
 
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port().to_string();
+    let mut port = listener.local_addr().unwrap().port().to_string();
+    if moved {
+        std::fs::write(folder.path().join("zoo.cfg"), format!("tickTime=2000\nclientPort={port}\n")).unwrap();
+        // Nobody listens there.
+        port = "1".to_owned();
+    }
     let answer = answer.map(str::to_owned);
     let server = std::thread::spawn(move || {
         // Without an answer the listener goes at once, and the port is closed.

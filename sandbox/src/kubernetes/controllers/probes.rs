@@ -1,7 +1,7 @@
 //! Probes of a running container.
 
 use super::super::store::Store;
-use super::super::tree::{int, text};
+use super::super::tree::int;
 use super::pods;
 use crate::api::Time;
 use crate::exhibitor::Shares;
@@ -107,13 +107,22 @@ fn subject_probe(pod: &Value, started: bool) -> Option<&Value> {
     startup.or_else(|| container.get("readinessProbe"))
 }
 
+/// The port that a probe's command asks: none if it reads ZooKeeper's own from its configuration.
+fn asked_port(command: &[Value]) -> Option<i64> {
+    let words: Vec<&str> = command.iter().filter_map(Value::as_str).collect();
+    if words.iter().any(|word| word.contains("zoo.cfg")) {
+        return None;
+    }
+    Some(words.iter().rev().find_map(|word| word.parse().ok()).unwrap_or(2181))
+}
+
 fn succeeds(probe: &Value, store: &Store, shares: &Shares, subject: &Subject<'_>, now: Time) -> bool {
     let Some(container) = pods::exhibitor(subject.pod) else {
         return now >= subject.since + OTHERS_SERVE_AFTER;
     };
-    if text(probe, "/exec/command/0").is_some() {
+    if let Some(command) = probe.pointer("/exec/command").and_then(Value::as_array) {
         let standalone = pods::accepts_standalone(store, subject.pod, container, subject.size);
-        return shares.ready(subject.address, standalone);
+        return shares.ready(subject.address, asked_port(command), standalone);
     }
     // Any other probe reaches Exhibitor's own port, whose answers say nothing of ZooKeeper: `ruok` is always 200.
     shares.answers(subject.address, now)
