@@ -1,6 +1,7 @@
 //! Field-by-field differences between what is live and what the file asks for.
 
 use crate::document::FIELD_MANAGER;
+use crate::labels;
 use crate::managed_fields;
 use crate::observed::Live;
 use crate::plan::{FieldChange, Fingerprint};
@@ -69,12 +70,14 @@ fn google(kind: ResourceKind, body: &Value, live: &Value) -> Difference {
     for rule in rules::rules(kind).iter().filter(|rule| rule.how != How::InputOnly) {
         let Some(wanted) = rules::at(body, rule.path) else { continue };
         let there = live_value(kind, rule.path, live);
-        if rule.compare.equal(wanted, there) {
+        let dropped = dropped_labels(rule, wanted, there);
+        if rule.compare.equal(wanted, there) && dropped.is_empty() {
             continue;
         }
         let shrinks = rule.how == How::ResizeDisk && number(wanted) < there.map_or(0.0, number);
         let how = if shrinks { How::Replace } else { rule.how };
         let mut fields = rule_fields(rule, wanted, there);
+        fields.extend(dropped);
         for field in &mut fields {
             field.replaces = how == How::Replace;
             if field.path == BOOT_DISK {
@@ -86,6 +89,10 @@ fn google(kind: ResourceKind, body: &Value, live: &Value) -> Difference {
         if !difference.how.contains(&how) {
             difference.how.push(how);
         }
+    }
+    if let Some(private) = private_no_longer(kind, body, live) {
+        difference.fields.push(private);
+        difference.how.push(How::Replace);
     }
     if kind == ResourceKind::Instance
         && let Some(status) = stopped(live)
@@ -99,6 +106,31 @@ fn google(kind: ResourceKind, body: &Value, live: &Value) -> Difference {
         difference.how.push(How::StartInstance);
     }
     difference
+}
+
+/// Labels that the file no longer has.
+fn dropped_labels(rule: &rules::Rule, wanted: &Value, live: Option<&Value>) -> Vec<FieldChange> {
+    let labels = ["labels", "resourceLabels"].contains(&rule.path);
+    let (Some(wanted), Some(live), true) = (wanted.as_object(), live.and_then(Value::as_object), labels)
+    else {
+        return Vec::new();
+    };
+    let cause = (!rule.cause.is_empty()).then(|| rule.cause.to_owned());
+    let gone = |(key, value): (&str, &Value)| {
+        change(format!("{}[{key}]", rule.path), Some(value.clone()), None, cause.clone())
+    };
+    labels::dropped(live, wanted).into_iter().map(gone).collect()
+}
+
+/// A cluster whose nodes are to have addresses: a body that says nothing of private nodes compares with nothing.
+fn private_no_longer(kind: ResourceKind, body: &Value, live: &Value) -> Option<FieldChange> {
+    const PATH: &str = "privateClusterConfig.enablePrivateNodes";
+    let private = rules::at(live, PATH).filter(|private| **private == Value::Bool(true))?;
+    let cause = Some("spec.cluster.privateNodes".to_owned());
+    (kind == ResourceKind::Cluster && rules::at(body, PATH).is_none()).then(|| FieldChange {
+        replaces: true,
+        ..change(PATH.to_owned(), Some(private.clone()), Some(Value::Bool(false)), cause)
+    })
 }
 
 /// The metadata item that records the boot disk's image and size: a VM keeps the boot disk it was made with.

@@ -9,6 +9,7 @@ pub mod diff;
 pub mod document;
 pub mod event;
 pub mod exhibitor;
+pub mod labels;
 pub mod managed_fields;
 pub mod members;
 pub mod observed;

@@ -4,6 +4,7 @@ use crate::naming;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use zkprov_plans::document::{ENSEMBLE_LABEL, GENERATION_METADATA, KUBE_ENSEMBLE_LABEL, OWNER_MARK};
+use zkprov_plans::labels::record;
 use zkprov_plans::spec::{
     Exhibitor, FileServer, Filestore, ManagedCluster, Protection, SingleNode, ValidSpec,
 };
@@ -18,7 +19,7 @@ pub(crate) struct Context<'a> {
     zone: &'a str,
     region: &'a str,
     /// Labels of Google resources: the file's and the ensemble's.
-    labels: BTreeMap<&'a str, &'a str>,
+    labels: BTreeMap<String, String>,
     /// Ends with the ensemble's name; marks what can carry no label.
     description: String,
     /// The single-node file server, when there is one; none otherwise.
@@ -72,7 +73,7 @@ struct Gke<'a> {
     network_path: String,
     subnetwork_path: Option<String>,
     /// The cluster's own labels on top of the ensemble's.
-    resource_labels: BTreeMap<&'a str, &'a str>,
+    resource_labels: BTreeMap<String, String>,
 }
 
 /// Names and labels inside the cluster.
@@ -103,14 +104,19 @@ struct Share {
 const NFS_PORTS: [&str; 5] = ["111", "2049", "20048", "32765", "32803"];
 const SMB_PORT: &str = "445";
 
+/// The labels of a Google resource that has some of its own: with the file's, and with what tells later whose they are. The
+/// ensemble's label says who owns the resource: nothing overrides it.
+fn google_labels(spec: &ValidSpec, own: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut labels = own.clone();
+    labels.extend(spec.labels.clone());
+    let record = record(labels.keys().map(String::as_str));
+    labels.extend(record);
+    labels.insert(ENSEMBLE_LABEL.to_owned(), spec.name.clone());
+    labels
+}
+
 impl<'a> Context<'a> {
     pub(crate) fn new(spec: &'a ValidSpec) -> Self {
-        let labels: BTreeMap<&str, &str> = spec
-            .labels
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()))
-            .chain([(ENSEMBLE_LABEL, spec.name.as_str())])
-            .collect();
         let (server, path) = spec.share();
         let (vm, filestore) = match &spec.file_server {
             FileServer::SingleNode(vm) => (Some(Vm::new(spec, vm)), None),
@@ -125,8 +131,8 @@ impl<'a> Context<'a> {
             description: format!("{OWNER_MARK}{}", spec.name),
             vm,
             filestore,
-            cluster: naming::managed(spec).map(|cluster| Gke::new(spec, cluster, &labels)),
-            labels,
+            cluster: naming::managed(spec).map(|cluster| Gke::new(spec, cluster)),
+            labels: google_labels(spec, &BTreeMap::new()),
             exhibitor: &spec.exhibitor,
             kube: Kube::new(spec),
             share: Share { server, path },
@@ -174,8 +180,7 @@ impl<'a> Vm<'a> {
 }
 
 impl<'a> Gke<'a> {
-    fn new(spec: &'a ValidSpec, cluster: &'a ManagedCluster, labels: &BTreeMap<&'a str, &'a str>) -> Self {
-        let own = cluster.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    fn new(spec: &'a ValidSpec, cluster: &'a ManagedCluster) -> Self {
         let subnetwork = cluster.subnetwork.as_deref();
         Self {
             spec: cluster,
@@ -184,8 +189,7 @@ impl<'a> Gke<'a> {
             network_path: naming::network_path(&spec.project, &cluster.network),
             subnetwork_path: subnetwork
                 .map(|short| naming::subnetwork_path(spec, &cluster.network, Some(short))),
-            // The ensemble's label says who owns the cluster: nothing overrides it.
-            resource_labels: own.chain(labels.iter().map(|(key, value)| (*key, *value))).collect(),
+            resource_labels: google_labels(spec, &cluster.labels),
         }
     }
 }

@@ -174,6 +174,18 @@ fn a_service_that_is_no_longer_headless() {
 }
 
 #[test]
+fn labels_that_are_no_longer_there() {
+    const BASE: [&str; 2] =
+        ["metadata.labels={env: test, team: search}", "spec.cluster.labels={cost: search}"];
+    block_on(each("tutorial", &BASE, LABELS));
+}
+
+#[test]
+fn nodes_that_are_no_longer_private() {
+    block_on(each("tutorial", &["spec.cluster.privateNodes=true"], PRIVATE));
+}
+
+#[test]
 fn options_of_the_settings() {
     block_on(each("tutorial", &[], SETTINGS));
 }

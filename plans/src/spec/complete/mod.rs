@@ -15,7 +15,7 @@ use super::{Cluster, Defaults, Protection, ValidSpec};
 use std::collections::BTreeMap;
 
 /// The most labels that fit beside those zkprov adds; Google Cloud takes 64.
-const MAX_LABELS: usize = 60;
+const MAX_LABELS: usize = 56;
 
 /// Where findings about one document go.
 pub(super) struct Context<'a> {

@@ -291,6 +291,20 @@ pub(super) const ACCESS: &[Row] = &[
     ),
 ];
 
+/// What the file had once, and has no longer.
+pub(super) const LABELS: &[Row] = &[
+    row("metadata.labels", &["metadata.labels={env: test}"], Field("instance singlefs-1-vm", "labels[team]")),
+    row("metadata.labels", &["metadata.labels={}"], Field("disk singlefs-1-vm-data", "labels[env]")),
+    row("spec.cluster.labels", &["spec.cluster.labels={}"], Field("gke cluster-1", "resourceLabels[cost]")),
+];
+
+/// On private nodes.
+pub(super) const PRIVATE: &[Row] = &[row(
+    "spec.cluster.privateNodes",
+    &["spec.cluster.privateNodes=false"],
+    Refuses("replacement-not-allowed", "every znode"),
+)];
+
 /// On a headless Service.
 pub(super) const HEADLESS: &[Row] = &[row(
     "spec.exhibitor.exposure",
