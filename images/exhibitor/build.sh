@@ -6,18 +6,9 @@ set -euo pipefail
 [[ $# == 1 ]] || { echo "usage: build.sh NAME:TAG" >&2; exit 64; }
 name=$1
 cd "$(dirname "$0")"
-release=$(sed -n 's/^FROM debian:\([a-z]*\)-slim$/\1/p' Dockerfile)
-need() {
-  # TOOL PACKAGE
-  local install=(apt-get install -y -qq --no-install-recommends "$2")
-  if command -v "$1" >/dev/null; then return; fi
-  if [[ $EUID == 0 ]] && command -v apt-get >/dev/null; then
-    "${install[@]}" >&2 || { apt-get update -qq >&2 && "${install[@]}" >&2; }
-  else
-    echo "there is no $1: ${install[*]}" >&2
-    exit 1
-  fi
-}
+# shellcheck source-path=SCRIPTDIR source=debian.sh
+. ./debian.sh
+release=$(debian_release)
 need mvn maven
 need javac openjdk-17-jdk-headless
 need mmdebstrap mmdebstrap
@@ -45,8 +36,7 @@ key() { sha256sum | cut -c1-16; }
 base() {
   [[ $EUID == 0 ]] || { echo "root is needed to lay out Debian's packages" >&2; exit 1; }
   local sources
-  mapfile -t sources < <(find /etc/apt/sources.list.d -name '*.sources' -o -name '*.list' | sort)
-  if [[ -s /etc/apt/sources.list ]]; then sources+=(/etc/apt/sources.list); fi
+  mapfile -t sources < <(apt_sources)
   SOURCE_DATE_EPOCH=0 mmdebstrap --quiet --mode=root --variant=essential --format=tar \
     --include="$(paste -sd, packages.txt)" \
     --dpkgopt=path-exclude='/usr/share/doc/*' --dpkgopt=path-exclude='/usr/share/locale/*' \
@@ -79,7 +69,7 @@ image() {
 
 base_archive=$cache/exhibitor-base-$({ echo "$release"; cat packages.txt; declare -f base; } | key).tar
 build_once "$base_archive" base
-files=$(find . -type f ! -name README.md ! -name test.sh | sort | xargs sha256sum)
+files=$(find . -type f ! -name README.md ! -name 'test*' | sort | xargs sha256sum)
 archive=$cache/exhibitor-$({ echo "$name $base_archive $files"; cat ../pack.py; } | key).tar
 build_once "$archive" image
 echo "$archive"

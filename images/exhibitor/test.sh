@@ -28,24 +28,9 @@ fail() {
 }
 
 unpack() {
-  python3 - "$archive" "$work" <<'PYTHON'
-import json, sys, tarfile
-
-archive, work = tarfile.open(sys.argv[1]), sys.argv[2]
-read = lambda path: json.load(archive.extractfile(path))
-blob = lambda digest: "blobs/" + digest.replace(":", "/")
-manifest = read(blob(read("index.json")["manifests"][0]["digest"]))
-for layer in manifest["layers"]:
-    with tarfile.open(fileobj=archive.extractfile(blob(layer["digest"]))) as files:
-        files.extractall(f"{work}/image", filter="fully_trusted") if sys.version_info >= (3, 12) else files.extractall(f"{work}/image")
-config = read(blob(manifest["config"]["digest"]))["config"]
-with open(f"{work}/entrypoint", "w") as file:
-    file.write("\n".join(config["Entrypoint"]))
-with open(f"{work}/environment", "w") as file:
-    file.write("\n".join(config["Env"]))
-PYTHON
-  mapfile -t entrypoint <"$work/entrypoint"
-  mapfile -t environment <"$work/environment"
+  python3 "$(dirname "$0")/../unpack.py" "$archive" "$work"
+  mapfile -t entrypoint <"$work/Entrypoint"
+  mapfile -t environment <"$work/Env"
   mkdir -p "$work/image"/{proc,dev,tmp,sys}
 }
 
