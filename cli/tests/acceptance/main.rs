@@ -8,6 +8,7 @@ mod kubeconfig;
 mod life;
 mod lock;
 mod offline;
+mod start_up;
 mod watch;
 
 use zkprov_tests::Bench;

@@ -16,7 +16,7 @@ fn the_port_answers_after_the_jvms_start() {
     let mut lab = started(7, 1);
     assert!(!lab.shares.answers(&address(1), lab.now));
     lab.await_port(1);
-    assert!((8_000..=10_000).contains(&(lab.now - START)), "{}", lab.now - START);
+    assert!((4_000..=6_000).contains(&(lab.now - START)), "{}", lab.now - START);
     assert_eq!(lab.get(1, "/exhibitor/v1/cluster/state")["description"], "latent");
     assert_eq!(lab.get(1, "/exhibitor/v1/cluster/status"), json!([]));
 }

@@ -4,7 +4,7 @@
 mod schedule;
 mod worlds;
 
-use schedule::{Bounds, SCHEDULE, Step, Wanted};
+use schedule::{Bounds, LOCK, SCHEDULE, Step, Wanted};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use worlds::{Embedded, Real, World, address, settings};
@@ -84,7 +84,9 @@ impl<W: World> Play<W> {
                 Step::Set { at, rolling, changes } => {
                     let body = settings(&self.get(at, "config/get-state"), changes);
                     let path = if rolling { "config/set-rolling" } else { "config/set" };
+                    let asked = self.world.now();
                     let answer = self.answer(at, "POST", path, &body);
+                    seen.times.push((format!("{at} POST {path}"), self.world.now() - asked, LOCK));
                     seen.answers.push((format!("{at} POST {path}"), answer));
                     since = self.world.now();
                 }

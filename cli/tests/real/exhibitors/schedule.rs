@@ -60,12 +60,14 @@ pub(super) enum Damage {
     Cut,
 }
 
-/// Nothing random in it but how long a JVM takes.
-const CLOSE: Bounds = Bounds { factor: 2.0, slack: 8.0 };
+/// Nothing random in it but how long a JVM takes, or when in a period of one second it is.
+const CLOSE: Bounds = Bounds { factor: 3.0, slack: 1.0 };
 /// Elections, and waiting for an unreachable peer.
-const LOOSE: Bounds = Bounds { factor: 2.5, slack: 15.0 };
+const LOOSE: Bounds = Bounds { factor: 3.0, slack: 3.0 };
 /// Automatic instance management looks every one to two minutes.
-const CHANCE: Bounds = Bounds { factor: 2.0, slack: 60.0 };
+const CHANCE: Bounds = Bounds { factor: 2.0, slack: 15.0 };
+/// Waiting for the lock, which is Exhibitor's own five or ten seconds.
+pub(super) const LOCK: Bounds = Bounds { factor: 1.2, slack: 1.5 };
 
 const fn get(at: u8, path: &'static str) -> Step {
     Step::Ask { at, method: "GET", path, body: "" }
@@ -79,6 +81,8 @@ const fn set(at: u8, changes: &'static [(&'static str, &'static str)]) -> Step {
     Step::Set { at, rolling: false, changes }
 }
 
+/// Nothing has to settle: with a period, real and embedded members take a newcomer in at its second look, four minutes after the
+/// loss and not two.
 const FORM: &[(&str, &str)] = &[
     ("serversSpec", "11:198.18.0.11,12:198.18.0.12,13:198.18.0.13"),
     ("autoManageInstancesFixedEnsembleSize", "3"),
