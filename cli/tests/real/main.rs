@@ -1,7 +1,7 @@
 //! The same program and the same file on real things: Kubernetes with a real node, Exhibitor and ZooKeeper in containers. Only
 //! Google's own APIs are acted out, and the node's NFS client is: its mounts bind a directory.
 //!
-//! `node`, `rigs` and `exhibitors` need root. `tests/real/README.md` says what is real in which tier.
+//! Tests with `node` in their names need root. `tests/real/README.md` says what is real in which tier.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 #![expect(clippy::print_stdout, reason = "what is measured is told")]
@@ -9,6 +9,7 @@
 mod api;
 mod differential;
 mod exhibitors;
+mod external;
 mod node;
 mod rig;
 mod rigs;

@@ -1,5 +1,6 @@
 //! The tutorial's life on real members: it forms, serves, refuses four, grows, shrinks, loses members, and goes.
 
+use super::external::lives_on_an_external_server_in_a_cluster_of_the_kubeconfig;
 use super::rig::Real;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -40,6 +41,7 @@ fn the_tutorial_forms_serves_resizes_survives_and_goes_on_real_members() {
     lost_nothing(&real, writer);
     routes_nobody_to_a_stranger(&real, routed);
     goes(&real);
+    lives_on_an_external_server_in_a_cluster_of_the_kubeconfig(&real);
 }
 
 /// A pod beside the members, there before them.

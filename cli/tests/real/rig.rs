@@ -84,15 +84,11 @@ pub(crate) struct Real {
 }
 
 impl Real {
-    /// Brings everything up, with the image of the members and a directory that stands for the file server's share.
+    /// Brings everything up, with the image of the members and the file server's export.
     pub(crate) fn up() -> Self {
         let bench = Bench::new(env!("CARGO_BIN_EXE_zkprov"));
         let rig = Rig::node('t');
         rig.told(&["import"], &[]);
-        let share = bench.path("share");
-        std::fs::create_dir(&share).unwrap();
-        let server = "singlefs-1-vm.us-east1-d.c.my-project.internal";
-        rig.told(&["export"], &[server, "/data", &share.display().to_string()]);
         let serve = format!(
             "sandbox serve --sandbox={} --cluster-endpoint {} --cluster-ca {}",
             bench.cloud().display(),
@@ -100,7 +96,17 @@ impl Real {
             rig.of("ZKPROV_RIG_CA"),
         );
         let served = Served::by(rig.program(&bench, bench.binary()).args(serve.split_whitespace()));
-        Self { served, bench, rig }
+        let real = Self { served, bench, rig };
+        real.export("singlefs-1-vm.us-east1-d.c.my-project.internal", "/data");
+        real
+    }
+
+    /// A new directory that stands for what a file server exports.
+    pub(crate) fn export(&self, server: &str, path: &str) -> PathBuf {
+        let share = self.bench.path(&format!("share-of-{server}"));
+        std::fs::create_dir(&share).unwrap();
+        self.rig.told(&["export"], &[server, path, &share.display().to_string()]);
+        share
     }
 
     /// A program in the cluster's network, which finds cluster and cloud by its environment.
