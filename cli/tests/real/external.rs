@@ -31,7 +31,7 @@ pub(crate) fn lives_on_an_external_server_in_a_cluster_of_the_kubeconfig(real: &
     elsewhere("plan --detailed-exitcode").exits(2);
     elsewhere("apply --yes")
         .exits(0)
-        .says(&["3 of 3 voters serve", "exhibitor.elsewhere.svc.cluster.local:2181"]);
+        .says(&["3 of 3 voters serve", "elsewhere.elsewhere.svc.cluster.local:2181"]);
     elsewhere("plan --detailed-exitcode").exits(0).says(&["no changes"]);
     let shared = std::fs::read_to_string(share.join("exhibitor.properties")).unwrap();
     assert!(shared.contains("servers-spec=1\\:198.18."), "{shared}");
