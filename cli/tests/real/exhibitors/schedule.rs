@@ -81,7 +81,7 @@ const fn set(at: u8, changes: &'static [(&'static str, &'static str)]) -> Step {
     Step::Set { at, rolling: false, changes }
 }
 
-/// Nothing has to settle: with a period, real and embedded members take a newcomer in at its second look, four minutes after the
+/// Nothing has to settle: with a period, real and embedded members take a newcomer in at its second look, up to four minutes after the
 /// loss and not two.
 const FORM: &[(&str, &str)] = &[
     ("serversSpec", "11:198.18.0.11,12:198.18.0.12,13:198.18.0.13"),
