@@ -148,22 +148,24 @@ make_cgroups() {
   done
 }
 
-# Ends what is left in the rig's cgroups, and removes them.
+# Ends what is left in the rig's cgroups, and removes them. A group is busy until the last process in it has gone for good,
+# which is some moments after the kill.
 remove_cgroups() {
-  local hierarchy pids group
-  for _ in {1..50}; do
-    pids=$(for hierarchy in $(hierarchies); do
-      find "$hierarchy/$cgroup" -name cgroup.procs -exec cat {} + 2>/dev/null || true
-    done | sort -un)
-    [[ -n $pids ]] || break
-    # shellcheck disable=SC2086
-    kill -KILL $pids 2>/dev/null || true
+  local hierarchy pids left
+  for _ in {1..100}; do
+    left=
+    for hierarchy in $(hierarchies); do
+      [[ -d $hierarchy/$cgroup ]] || continue
+      left=1
+      pids=$(find "$hierarchy/$cgroup" -name cgroup.procs -exec cat {} + 2>/dev/null || true)
+      # shellcheck disable=SC2086
+      [[ ! $pids ]] || kill -KILL $pids 2>/dev/null || true
+      find "$hierarchy/$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null || true
+    done
+    [[ $left ]] || return 0
     sleep 0.1
   done
-  for hierarchy in $(hierarchies); do
-    [[ -d $hierarchy/$cgroup ]] || continue
-    find "$hierarchy/$cgroup" -depth -type d | while read -r group; do rmdir "$group" 2>/dev/null || true; done
-  done
+  say "some of its cgroups are still busy: $cgroup"
 }
 
 # Unmounts everything below the rig's directory, the last mount first.
