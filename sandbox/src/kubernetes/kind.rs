@@ -70,7 +70,10 @@ static EVENT: Info = info("", "Event", ["events", "event"], &["ev"]);
 static NAMESPACE: Info =
     with(cluster_wide(info("", "Namespace", ["namespaces", "namespace"], &["ns"])), &["finalize", "status"]);
 static NODE: Info = with(cluster_wide(info("", "Node", ["nodes", "node"], &["no"])), &["status"]);
-static POD: Info = with(info("", "Pod", ["pods", "pod"], &["po"]), &["eviction", "exec", "log", "portforward", "proxy", "status"]);
+static POD: Info = with(
+    info("", "Pod", ["pods", "pod"], &["po"]),
+    &["eviction", "exec", "log", "portforward", "proxy", "status"],
+);
 static SECRET: Info = info("", "Secret", ["secrets", "secret"], &[]);
 static SERVICE_ACCOUNT: Info = info("", "ServiceAccount", ["serviceaccounts", "serviceaccount"], &["sa"]);
 static SERVICE: Info = with(info("", "Service", ["services", "service"], &["svc"]), &["proxy", "status"]);

@@ -163,7 +163,9 @@ impl Cluster {
         match target.subresource.as_deref() {
             Some("proxy") => return proxy::answer(&self.store, request, target, shares, context),
             Some("exec") => return Ok(Answer::Stream(streams::exec(&self.store, request, target, shares)?)),
-            Some("portforward") => return Ok(Answer::Stream(streams::forward(&self.store, request, target)?)),
+            Some("portforward") => {
+                return Ok(Answer::Stream(streams::forward(&self.store, request, target)?));
+            }
             Some("log") => return Ok(logs::answer(&self.store, request, target, shares, context)?.into()),
             _ => {}
         }

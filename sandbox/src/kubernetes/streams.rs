@@ -56,7 +56,8 @@ fn exit_status(code: u8) -> Value {
 /// 404 without the pod, 400 when it does not run or no port is named.
 pub(super) fn forward(store: &Store, request: &Request, target: &Target) -> Result<PodStream, Failure> {
     let pod = running(store, request, target)?;
-    let named = request.query.iter().filter(|(key, _)| key == "ports").flat_map(|(_, value)| value.split(','));
+    let named =
+        request.query.iter().filter(|(key, _)| key == "ports").flat_map(|(_, value)| value.split(','));
     let mut ports = Vec::new();
     for port in named {
         let number = port.parse::<u16>().ok().filter(|number| *number > 0);
@@ -84,7 +85,8 @@ fn running(store: &Store, request: &Request, target: &Target) -> Result<Running,
     let statuses = tree::items(pod, "/status/containerStatuses");
     let wanted = request.query("container").filter(|wanted| !wanted.is_empty());
     let is_wanted = |status: &&Value| wanted.is_none_or(|wanted| tree::text(status, "/name") == Some(wanted));
-    let runs = statuses.iter().find(is_wanted).is_some_and(|status| status.pointer("/state/running").is_some());
+    let runs =
+        statuses.iter().find(is_wanted).is_some_and(|status| status.pointer("/state/running").is_some());
     let address = tree::text(pod, "/status/podIP").filter(|_| runs);
     let container = || {
         let first = tree::items(pod, "/spec/containers").first();

@@ -68,7 +68,7 @@ impl Bench {
     fn raw(&mut self, method: &str, url: &str, headers: &[(&str, &str)], body: &Value) -> Response {
         match self.send(method, url, headers, body) {
             Answer::Done(response) => response,
-            Answer::Later | Answer::Watch(_) => panic!("{method} {url}"),
+            Answer::Later | Answer::Watch(_) | Answer::Stream(_) => panic!("{method} {url}"),
         }
     }
 
@@ -94,7 +94,7 @@ impl Bench {
     fn watch(&mut self, url: &str) -> WatchCursor {
         match self.send("GET", url, &[], &Value::Null) {
             Answer::Watch(cursor) => cursor,
-            Answer::Done(_) | Answer::Later => panic!("{url}"),
+            Answer::Done(_) | Answer::Later | Answer::Stream(_) => panic!("{url}"),
         }
     }
 

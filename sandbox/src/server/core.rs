@@ -347,6 +347,9 @@ impl Core {
             let now = inner.world.now;
             let received = inner.world.exhibitor.receive(connection, frame, now);
             *changed |= received != Received::Later && !is_read(frame);
+            // A server that does not serve sends the client away without a word, to try again: it waits, too.
+            let waits = received == Received::Later || received == Received::Last(Vec::new());
+            *changed |= waits && matches!(self.clock, Clock::Instant) && inner.step(WAIT_STEP);
             if let Some((session, timeout)) = inner.world.exhibitor.session(connection) {
                 inner.sessions.insert(session, Client { connection, timeout, heard: Instant::now() });
             }

@@ -49,7 +49,9 @@ fn next(bytes: &[u8]) -> Next {
 /// Why a port can't be forwarded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refused {
-    #[error("failed to connect to localhost:{0} inside the pod: dial tcp4 127.0.0.1:{0}: connect: connection refused")]
+    #[error(
+        "failed to connect to localhost:{0} inside the pod: dial tcp4 127.0.0.1:{0}: connect: connection refused"
+    )]
     NobodyListens(u16),
     #[error(transparent)]
     State(#[from] StoreError),

@@ -105,7 +105,7 @@ impl Lab {
                     self.now = next;
                     self.shares.advance(self.now, &mut self.ids);
                 }
-                Answer::Watch(_) => panic!("no watches here"),
+                Answer::Watch(_) | Answer::Stream(_) => panic!("no watches here"),
             }
         }
     }
@@ -123,7 +123,7 @@ impl Lab {
                 match self.shares.handle(&address(*number), request, &mut context).expect("nothing listens") {
                     Answer::Done(response) => *answer = Some(response),
                     Answer::Later => {}
-                    Answer::Watch(_) => panic!("no watches here"),
+                    Answer::Watch(_) | Answer::Stream(_) => panic!("no watches here"),
                 }
             }
             self.now = self.shares.next_event().unwrap_or(self.now).max(self.now);

@@ -124,7 +124,7 @@ fn send(world: &mut World, request: &Request) -> Response {
     let (arrived, endpoints) = (world.now, Endpoints::default());
     match world.handle(request, arrived, &endpoints) {
         Answer::Done(response) => response,
-        Answer::Later | Answer::Watch(_) => {
+        Answer::Later | Answer::Watch(_) | Answer::Stream(_) => {
             panic!("{} {} is not answered at once", request.method, request.path)
         }
     }

@@ -112,7 +112,9 @@ mod tests {
         assert!(allows(&mine, WRITE, &me));
         assert!(!allows(&mine, READ, &[digest("me:other")]));
         assert!(!allows(&[entry(READ, "world", "anyone")], WRITE, &me));
-        for bad in [entry(1, "auth", ""), entry(1, "world", "me"), entry(1, "sasl", "x"), entry(1, "digest", "x")] {
+        for bad in
+            [entry(1, "auth", ""), entry(1, "world", "me"), entry(1, "sasl", "x"), entry(1, "digest", "x")]
+        {
             assert_eq!(fixed(&[bad], &[]), None);
         }
         assert_eq!(fixed(&[], &me), None);

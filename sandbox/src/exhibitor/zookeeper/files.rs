@@ -46,7 +46,8 @@ impl Shares {
             ["cat", paths @ ..] if !paths.is_empty() => cat(&files, paths),
             ["tar", "-C", directory, "-cf", "-", names @ ..] if !names.is_empty() => {
                 let time = share.clock / 1_000;
-                tar(&files, directory, names, time).unwrap_or_else(|error| Ended::failed(2, error.to_string()))
+                tar(&files, directory, names, time)
+                    .unwrap_or_else(|error| Ended::failed(2, error.to_string()))
             }
             ["cat" | "tar", ..] => {
                 Ended::failed(2, "the embedded cloud runs cat FILE... and tar -C DIR -cf - NAME... only\n")
@@ -76,7 +77,8 @@ fn cat(files: &BTreeMap<String, Vec<u8>>, paths: &[&str]) -> Ended {
             ended.stdout.extend(bytes);
             continue;
         }
-        let directory = files.keys().any(|known| known.starts_with(&format!("{}/", path.trim_end_matches('/'))));
+        let directory =
+            files.keys().any(|known| known.starts_with(&format!("{}/", path.trim_end_matches('/'))));
         let why = if directory { "Is a directory" } else { "No such file or directory" };
         ended.stderr.push_str(&format!("cat: {path}: {why}\n"));
         ended.code = 1;
@@ -171,9 +173,7 @@ fn log_files(data: &Data) -> Vec<(u64, Vec<u8>)> {
     let apart = |one: &&Transaction, next: &&Transaction| {
         one.zxid >> 32 == next.zxid >> 32 && (one.zxid <= saved) == (next.zxid <= saved)
     };
-    kept.chunk_by(apart)
-        .filter_map(|chunk| Some((chunk.first()?.zxid, log_file(chunk))))
-        .collect()
+    kept.chunk_by(apart).filter_map(|chunk| Some((chunk.first()?.zxid, log_file(chunk)))).collect()
 }
 
 fn adler32(bytes: &[u8]) -> u64 {
@@ -206,7 +206,11 @@ fn snapshot_file(snapshot: &Snapshot) -> Vec<u8> {
         // The root's name is empty here.
         file.string(if path == "/" { "" } else { path }).buffer(&node.data).long(list);
         file.unsigned(node.czxid).unsigned(node.mzxid).unsigned(node.ctime).unsigned(node.mtime);
-        file.count(node.version).count(node.cversion).count(node.aversion).long(node.owner).unsigned(node.pzxid);
+        file.count(node.version)
+            .count(node.cversion)
+            .count(node.aversion)
+            .long(node.owner)
+            .unsigned(node.pzxid);
     }
     file.string("/");
     let checksum = adler32(&file.0);

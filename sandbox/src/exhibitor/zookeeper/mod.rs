@@ -107,7 +107,8 @@ impl Shares {
     /// A frame of a client, without its length.
     pub fn receive(&mut self, connection: u64, frame: &[u8], now: Time) -> Received {
         let number = connection;
-        let Some(share) = self.shares.values_mut().find(|share| share.clients.connections.contains_key(&number))
+        let Some(share) =
+            self.shares.values_mut().find(|share| share.clients.connections.contains_key(&number))
         else {
             return Received::Last(Vec::new());
         };
@@ -119,7 +120,8 @@ impl Shares {
 
     /// Frames for a client that it did not ask for; `None` when its connection is cut.
     pub fn fetch(&mut self, connection: u64) -> Option<Vec<Vec<u8>>> {
-        let found = self.shares.values_mut().find_map(|share| share.clients.connections.get_mut(&connection))?;
+        let found =
+            self.shares.values_mut().find_map(|share| share.clients.connections.get_mut(&connection))?;
         Some(std::mem::take(&mut found.outbox))
     }
 
@@ -135,6 +137,12 @@ impl Shares {
         for share in self.shares.values_mut() {
             share.clients.connections.remove(&connection);
         }
+    }
+
+    /// How many clients are connected to a member.
+    #[must_use]
+    pub fn connections(&self, address: &str) -> usize {
+        self.share_of(address).map_or(0, |share| share.watching(address).0)
     }
 
     /// The session of a connection, and its time-out in ms; `None` before the handshake.
@@ -208,8 +216,10 @@ impl Share {
             return Received::Later;
         }
         let Some(group) = self.group(&address) else { return self.end(number, Vec::new()) };
-        let leader_hangs =
-            group.first().and_then(|leader| self.members.get(leader)).is_some_and(|leader| leader.hung.is_some());
+        let leader_hangs = group
+            .first()
+            .and_then(|leader| self.members.get(leader))
+            .is_some_and(|leader| leader.hung.is_some());
         let Some(session) = connection.session else {
             return match ConnectRequest::read(frame) {
                 Some(_) if leader_hangs => Received::Later,
@@ -218,11 +228,13 @@ impl Share {
             };
         };
         let Some((xid, call)) = wire::read_request(frame) else {
-            let (xid, zxid) = (frame.first_chunk().map_or(0, |xid| i32::from_be_bytes(*xid)), self.zxid(&address));
+            let (xid, zxid) =
+                (frame.first_chunk().map_or(0, |xid| i32::from_be_bytes(*xid)), self.zxid(&address));
             return self.end(number, vec![wire::reply(xid, zxid, Code::MARSHALLING).0]);
         };
         self.clients.heard.insert(session, self.clock);
-        if leader_hangs && matches!(call, Call::Change(_) | Call::Multi(_) | Call::Sync { .. } | Call::Close) {
+        if leader_hangs && matches!(call, Call::Change(_) | Call::Multi(_) | Call::Sync { .. } | Call::Close)
+        {
             return Received::Later;
         }
         self.call(number, &address, session, xid, &call)
@@ -328,8 +340,11 @@ impl Share {
                     requests::ask(&member.data, *question, path, &who, &mut reply)
                 });
                 // Only `exists` can watch for a znode that is not there.
-                let watchable = asked.is_ok() || (*question == Question::Exists && asked == Err(Code::NO_NODE));
-                if let Some(client) = self.clients.connections.get_mut(&number).filter(|_| *watch && watchable) {
+                let watchable =
+                    asked.is_ok() || (*question == Question::Exists && asked == Err(Code::NO_NODE));
+                if let Some(client) =
+                    self.clients.connections.get_mut(&number).filter(|_| *watch && watchable)
+                {
                     client.watch(*question, path);
                 }
                 let reply = asked.map_or_else(|code| wire::reply(xid, zxid, code), |()| reply);
@@ -426,7 +441,8 @@ impl Share {
     pub(super) fn watching(&self, address: &str) -> (usize, usize) {
         let clients: Vec<_> =
             self.clients.connections.values().filter(|client| client.address == address).collect();
-        let watches = clients.iter().map(|client| client.data_watches.len() + client.child_watches.len()).sum();
+        let watches =
+            clients.iter().map(|client| client.data_watches.len() + client.child_watches.len()).sum();
         (clients.len(), watches)
     }
 
@@ -490,7 +506,8 @@ impl Share {
             let Some(member) = self.members.get(&client.address) else { return false };
             let runs = !matches!(member.process, Process::Stopped { .. } | Process::Booting { .. });
             let serves = member.mode().is_some();
-            let open = |data: &Data| client.session.is_none_or(|session| data.sessions.contains_key(&session));
+            let open =
+                |data: &Data| client.session.is_none_or(|session| data.sessions.contains_key(&session));
             runs && member.started == client.started
                 && (client.session.is_none() || serves)
                 && open(&member.data)

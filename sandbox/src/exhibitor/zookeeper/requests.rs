@@ -33,7 +33,8 @@ pub(super) fn prepare(data: &Data, change: &Change, who: &[Identity]) -> Result<
     match change {
         Change::Create { path, data: content, acl, ephemeral, sequential } => {
             let list = acl::fixed(acl, who).ok_or(Code::INVALID_ACL)?;
-            let above = parent(path).ok_or(if path == "/" { Code::NODE_EXISTS } else { Code::BAD_ARGUMENTS })?;
+            let above =
+                parent(path).ok_or(if path == "/" { Code::NODE_EXISTS } else { Code::BAD_ARGUMENTS })?;
             let above = node(data, above)?;
             permit(above, acl::CREATE, who)?;
             let path = if *sequential { format!("{path}{:010}", above.cversion) } else { path.clone() };
@@ -91,7 +92,12 @@ fn checked<'d>(data: &'d Data, path: &str) -> Result<&'d Znode, Code> {
 
 /// The one transaction that several changes come to, each on the tree that those before it leave; when one is
 /// refused, a transaction that says so and changes nothing.
-pub(super) fn prepare_multi(data: &Data, changes: &[Change], who: &[Identity], blank: &Transaction) -> Operation {
+pub(super) fn prepare_multi(
+    data: &Data,
+    changes: &[Change],
+    who: &[Identity],
+    blank: &Transaction,
+) -> Operation {
     let (mut tree, mut prepared) = (data.clone(), Vec::new());
     for (index, change) in changes.iter().enumerate() {
         match prepare(&tree, change, who) {

@@ -87,12 +87,26 @@ pub(super) enum Question {
 pub(super) enum Call {
     Change(Change),
     Multi(Vec<Change>),
-    Ask { question: Question, path: String, watch: bool },
-    Sync { path: String },
+    Ask {
+        question: Question,
+        path: String,
+        watch: bool,
+    },
+    Sync {
+        path: String,
+    },
     Ping,
-    Auth { scheme: String, credentials: Vec<u8> },
+    Auth {
+        scheme: String,
+        credentials: Vec<u8>,
+    },
     /// The watches of a client that comes back, and the newest transaction that it has heard of.
-    SetWatches { last_zxid: i64, data: Vec<String>, exist: Vec<String>, child: Vec<String> },
+    SetWatches {
+        last_zxid: i64,
+        data: Vec<String>,
+        exist: Vec<String>,
+        child: Vec<String>,
+    },
     Close,
     /// No operation of 3.4.
     Unknown,
