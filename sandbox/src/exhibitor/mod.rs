@@ -40,6 +40,7 @@ pub use health::{Health, Worst};
 pub use member::State;
 pub use servers::{Server, Servers};
 pub use zookeeper::acl::Acl;
+pub use zookeeper::files::Ended;
 pub use zookeeper::{Connected, Received};
 
 use crate::api::{Answer, Context, Request, Time};

@@ -6,3 +6,4 @@ mod formation;
 mod properties;
 mod replay;
 mod support;
+mod zookeeper;

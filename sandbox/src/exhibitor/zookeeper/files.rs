@@ -19,10 +19,13 @@ const DIRECTORY_MODE: u32 = 0o755;
 
 /// What a program in a container leaves behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Ended {
-    pub(crate) stdout: Vec<u8>,
-    pub(crate) stderr: String,
-    pub(crate) code: u8,
+pub struct Ended {
+    /// What it wrote.
+    pub stdout: Vec<u8>,
+    /// What it complained of.
+    pub stderr: String,
+    /// Exit status.
+    pub code: u8,
 }
 
 impl Ended {
@@ -38,7 +41,8 @@ impl Ended {
 impl Shares {
     /// Runs a program in the container of the member at this address: `cat FILE…`, and `tar -C DIR -cf - NAME…`. The
     /// files are those of its ZooKeeper.
-    pub(crate) fn run(&self, address: &str, command: &[String]) -> Ended {
+    #[must_use]
+    pub fn run(&self, address: &str, command: &[String]) -> Ended {
         let Some(share) = self.share_of(address) else { return missing(command) };
         let files = share.files(address);
         let words: Vec<&str> = command.iter().map(String::as_str).collect();

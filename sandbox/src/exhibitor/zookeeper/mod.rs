@@ -5,7 +5,7 @@
 //! and password. How long it has been silent is for the leader to know; a new one begins to count anew.
 
 pub(super) mod acl;
-pub(crate) mod files;
+pub(super) mod files;
 mod jute;
 mod requests;
 mod wire;
