@@ -3,6 +3,7 @@
 //!
 //! Nothing here reads a clock, the environment, a file, the network or a source of randomness: inputs in, data out.
 
+pub mod backup;
 pub mod check;
 pub mod diagnostic;
 pub mod diff;

@@ -116,6 +116,6 @@ impl<'a> Reader<'a> {
 }
 
 /// Whether this is an absolute path with no empty name in it.
-pub(super) fn is_path(path: &str) -> bool {
+pub(crate) fn is_path(path: &str) -> bool {
     path == "/" || path.strip_prefix('/').is_some_and(|names| names.split('/').all(|name| !name.is_empty()))
 }

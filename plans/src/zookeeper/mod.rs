@@ -5,6 +5,7 @@
 //! the file's own size does not back.
 
 mod adler;
+pub mod archive;
 pub mod epoch;
 pub mod files;
 mod jute;
@@ -18,5 +19,6 @@ pub mod zxid;
 
 pub use files::{File, Loaded, Unreadable, load};
 pub use jute::Malformed;
+pub(crate) use jute::is_path;
 pub use tree::{Acl, Stat, Tree, Znode};
 pub use zxid::Zxid;
