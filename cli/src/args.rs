@@ -152,6 +152,10 @@ pub(crate) enum Command {
     Config(Config),
     /// Show the ensemble: members, roles, and the three views side by side
     Status(Status),
+    /// Take a backup of the ensemble's data; list, verify or prune backups
+    Backup(Backup),
+    /// Make the ensemble's data equal to a backup
+    Restore(Restore),
     /// Write a kubeconfig context for the cluster
     Credentials(Credentials),
     /// Serve Exhibitor's web page and REST API on a loopback port, and open the browser
@@ -320,6 +324,65 @@ pub(crate) struct Status {
     /// Exit with 3 unless every member serves
     #[arg(long)]
     pub(crate) check: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Backup {
+    #[command(subcommand)]
+    pub(crate) command: Option<Backups>,
+    /// Directory with backups, a folder each [default: backups, beside the file]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) to: Option<PathBuf>,
+    /// Form
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// What to do with backups that are there.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Backups {
+    /// Show the backups, the oldest first
+    List,
+    /// Read backups as a whole, and compare checksums and counts
+    Verify(VerifyBackups),
+    /// Delete all but the newest backups of each ensemble
+    Prune(PruneBackups),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct VerifyBackups {
+    /// Names of backups [default: all]
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct PruneBackups {
+    /// How many of each ensemble stay, at least 1
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) keep: u32,
+    /// Show what would be deleted
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Restore {
+    /// A backup: its folder, or its name among the backups
+    #[arg(value_name = "BACKUP")]
+    pub(crate) backup: PathBuf,
+    /// Show what would change, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// The ensemble's name, in place of typing it, when it has data that is replaced
+    #[arg(long, value_name = "NAME")]
+    pub(crate) confirm: Option<String>,
+    /// Who asks, where ACLs forbid it to anybody: `digest:FILE`, with USER:PASSWORD in the file; repeatable
+    #[arg(long, value_name = "SCHEME:FILE")]
+    pub(crate) auth: Vec<String>,
+    /// Directory with backups, also for the one that is taken before data is replaced [default: backups, beside the file]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

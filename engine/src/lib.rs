@@ -1,5 +1,6 @@
 //! Effects: live readers and writers for each API, the waiting for operations, and the executor. No terminal.
 
+pub mod backup;
 pub mod cloud;
 pub mod connection;
 pub mod credentials;

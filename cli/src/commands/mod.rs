@@ -1,12 +1,14 @@
 //! One file a command.
 
 mod apply;
+mod backup;
 mod config;
 mod credentials;
 mod destroy;
 mod init;
 mod plan;
 mod render;
+mod restore;
 mod run;
 mod sandbox;
 mod scale;
@@ -32,6 +34,8 @@ pub(crate) async fn dispatch(command: Command, context: &Context) -> Result<Exit
         Command::Scale(args) => scale::run(context, &args).await,
         Command::Config(args) => config::run(context, args).await,
         Command::Status(args) => status::run(context, &args).await,
+        Command::Backup(args) => backup::run(context, &args).await,
+        Command::Restore(args) => restore::run(context, &args).await,
         Command::Credentials(args) => credentials::run(context, &args).await,
         Command::Ui(args) => ui::run(context, &args).await,
         Command::Sandbox(args) => sandbox::run(context, args).await,
