@@ -100,7 +100,7 @@ impl Work<'_> {
             };
             Ok(restore(&members, &self.contents, &before, &self.auth, &note).await?)
         };
-        let restored = restored.await;
+        let restored: Result<Restored, CommandError> = restored.await;
         providers.release().await;
         self.conclude(&restored?)
     }
