@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "what is measured is told")]
 
 mod api;
+mod backup;
 mod differential;
 mod exhibitors;
 mod external;

@@ -78,13 +78,17 @@ fn apply_with_a_writer(real: &Real) -> (Output, Background) {
     (apply.wait().exits(0), writer)
 }
 
-/// The client with the library kazoo.
 fn client(real: &Real, args: &[&str]) -> zkprov_tests::Program {
+    kazoo(real, "client.py", args)
+}
+
+/// A script beside the rig with the library kazoo.
+pub(crate) fn kazoo(real: &Real, script: &str, args: &[&str]) -> zkprov_tests::Program {
     let install = Command::new(root().join("tests/install/kazoo.sh")).output().unwrap();
     let complaint = String::from_utf8_lossy(&install.stderr);
     assert!(install.status.success(), "no kazoo: {complaint}");
     let python = PathBuf::from(String::from_utf8(install.stdout).unwrap().trim());
-    real.program(python).args([root().join("tests/real/client.py")]).args(args)
+    real.program(python).args([root().join("tests/real").join(script)]).args(args)
 }
 
 /// The members' pods; one that ends no longer counts.

@@ -228,6 +228,9 @@ async fn together(client: &ZooKeeper, operations: &[Operation<'_>]) -> Result<()
             [Operation::Create { path, data, acl }] => {
                 client.create(path, data, Mode::Persistent, acl).await?;
             }
+            [Operation::SetData { path, data, version }] => {
+                client.set(path, data, *version).await?;
+            }
             _ => client.multi(now).await?,
         }
         rest = later;
