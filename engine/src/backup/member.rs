@@ -172,3 +172,57 @@ impl AsyncWrite for Receiver {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// An ensemble of members with these roles; a `-` before a role is one outside the list.
+    fn ensemble(roles: &[&str]) -> EnsembleState {
+        let member = |(index, role): (usize, &&str)| {
+            let mode = role.trim_start_matches('-');
+            let srvr = json!({"mode": mode, "zxid": "0x1", "connections": 0, "nodes": 0, "version": ""});
+            json!({
+                "hostname": format!("10.0.0.{index}"), "pod": format!("pod-{index}"), "exhibitor": 3,
+                "id": if role.starts_with('-') { json!(null) } else { json!(index + 1) },
+                "exhibitorLeader": false, "zookeeper": if mode == "down" { json!(null) } else { srvr },
+            })
+        };
+        let members: Vec<Value> = roles.iter().enumerate().map(member).collect();
+        let listed = members.iter().filter(|member| !member["id"].is_null());
+        let servers: Vec<Value> = listed
+            .map(|member| json!({"id": member["id"], "hostname": member["hostname"], "observer": false}))
+            .collect();
+        serde_json::from_value(json!({
+            "pods": [], "members": members, "servers": servers, "rolling": false, "gaps": [],
+            "config": {"zookeeperDataDirectory": "/data", "zookeeperLogDirectory": ""},
+        }))
+        .unwrap()
+    }
+
+    fn chosen(roles: &[&str]) -> Result<String, String> {
+        choose(&ensemble(roles)).map(|donor| donor.pod).map_err(|error| error.message)
+    }
+
+    #[test]
+    fn a_follower_is_read_before_the_leader() {
+        assert_eq!(chosen(&["leader", "follower", "follower"]), Ok("pod-1".to_owned()));
+        assert_eq!(chosen(&["down", "observer", "leader"]), Ok("pod-2".to_owned()));
+        assert_eq!(chosen(&["standalone"]), Ok("pod-0".to_owned()));
+    }
+
+    #[test]
+    fn who_serves_beside_the_ensemble_is_not_read() {
+        let none = Err("no member of the ensemble serves".to_owned());
+        assert_eq!(chosen(&["down", "standalone", "down"]), none);
+        assert_eq!(chosen(&["down", "-standalone"]), none);
+        assert_eq!(chosen(&[]), none);
+    }
+
+    #[test]
+    fn logs_are_beside_the_snapshots_unless_they_have_a_directory_of_their_own() {
+        let donor = choose(&ensemble(&["standalone"])).unwrap();
+        assert_eq!((donor.data.as_str(), donor.log.as_str()), ("/data", "/data"));
+    }
+}

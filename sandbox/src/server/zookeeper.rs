@@ -5,10 +5,13 @@ use super::store::StoreError;
 use crate::exhibitor::Received;
 use hyper::body::Bytes;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 /// Longest frame that ZooKeeper reads: `jute.maxbuffer`.
 const LONGEST: usize = 0x000f_ffff;
+/// The pause between two looks at a world that moves by itself.
+const BREATH: Duration = Duration::from_millis(5);
 /// Words of a server of 3.4; any other four bytes are the length of a frame.
 const WORDS: [&str; 15] = [
     "conf", "cons", "crst", "dump", "envi", "isro", "mntr", "ruok", "srst", "srvr", "stat", "wchc", "wchp",
@@ -117,7 +120,12 @@ impl Connection<'_> {
                     Some(bytes) => self.bytes.extend(bytes),
                     None => return Ok(()),
                 },
-                () = &mut moved => {}
+                // On a paced clock each look moves the world: without a breath this would wake itself for ever, and nobody else
+                // would come to his turn.
+                () = async {
+                    moved.await;
+                    tokio::time::sleep(BREATH).await;
+                } => {}
                 () = tokio::time::sleep(pause) => {}
                 _ = running.wait_for(|running| !running) => return Ok(()),
             }
