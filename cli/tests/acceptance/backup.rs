@@ -90,10 +90,15 @@ fn data_comes_back_as_it_was() {
     bench.tutorial("apply --yes").run().exits(0);
     let varied = varied(&bench);
     refuses_what_is_damaged(&bench, &varied);
-    let restore = |backup: &Path, args: &str| bench.tutorial(&format!("restore {args} --to kept")).args([backup]);
+    let restore =
+        |backup: &Path, args: &str| bench.tutorial(&format!("restore {args} --to kept")).args([backup]);
 
     let shown = restore(&varied, "--dry-run").run().exits(0);
-    shown.says(&["create: 9 znodes", "  /app/closed/child", "bring the sequence of /app/queue forward by 55"]);
+    shown.says(&[
+        "create: 9 znodes",
+        "  /app/closed/child",
+        "bring the sequence of /app/queue forward by 55",
+    ]);
     restore(&varied, "").run().exits(0).says(&["read back as of 0x", "equal to the backup"]);
     restore(&varied, "").run().exits(0).says(&["nothing to do"]);
     let first = taken(&bench);
@@ -117,8 +122,12 @@ fn data_comes_back_as_it_was() {
 fn replaces_only_by_name(bench: &Bench, other: &Path) {
     let restore = |args: &str| bench.tutorial(&format!("restore {args} --to kept")).args([other]).run();
     let before = fs::read_dir(bench.path("kept")).unwrap().count();
-    restore("").exits(64).complains(&["exhibitor has data, which the restore replaces", "--confirm exhibitor"]);
-    restore("--confirm other").exits(3).complains(&["`other` is not the name `exhibitor`; nothing was changed"]);
+    restore("")
+        .exits(64)
+        .complains(&["exhibitor has data, which the restore replaces", "--confirm exhibitor"]);
+    restore("--confirm other")
+        .exits(3)
+        .complains(&["`other` is not the name `exhibitor`; nothing was changed"]);
     let shown = restore("--dry-run").exits(0);
     shown.says(&["create: 1 znodes", "set data: 1 znodes", "delete: 8 znodes", "  /app/queue/n-0000000056"]);
     assert_eq!(fs::read_dir(bench.path("kept")).unwrap().count(), before);
@@ -190,7 +199,10 @@ fn looks_after_its_backups(bench: &Bench) {
     let all = names(&list());
     assert!(all.len() >= 4, "{all:?}");
     let verified = bench.tutorial("backup verify --to kept").run().exits(0);
-    assert_eq!(verified.out.lines().filter(|line| line.contains("  whole: exhibitor as of 0x")).count(), all.len());
+    assert_eq!(
+        verified.out.lines().filter(|line| line.contains("  whole: exhibitor as of 0x")).count(),
+        all.len()
+    );
 
     let oldest = bench.path("kept").join(&all[0]);
     fs::write(oldest.join("znodes.jsonl.gz"), b"cut").unwrap();

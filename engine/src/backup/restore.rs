@@ -24,7 +24,7 @@ const BYTES: usize = 512 * 1024;
 /// How often what is left to do is looked for.
 const ROUNDS: u32 = 5;
 /// How far all counters together are brought forward; each step is a node made and deleted.
-const STEPS: u32 = 200_000;
+const STEPS: u32 = 100_000;
 /// Permissions to create nodes below one.
 const CREATE: i32 = 4;
 const ALL: i32 = 31;
@@ -181,10 +181,12 @@ async fn carry_out(
             acls.push(node.acl.clone());
         }
     }
-    let create = left.create.iter().filter_map(|path| Some((path, saved(path)?))).zip(&acls).map(
-        |((path, node), acl)| Operation::Create { path, data: node.data.as_deref().unwrap_or_default(), acl },
-    );
-    together(&client, &create.collect::<Vec<_>>()).await?;
+    // One after the other on one connection, so that parents come first; a multi can't make nodes in 3.4.
+    let nodes = left.create.iter().filter_map(|path| Some((path, saved(path)?))).zip(&acls);
+    let create = nodes.map(|((path, node), acl)| {
+        client.create(path, node.data.as_deref().unwrap_or_default(), Mode::Persistent, acl)
+    });
+    at_once(create).await?;
     let set = left.data.iter().filter_map(|path| Some((path, saved(path)?))).map(|(path, node)| {
         Operation::SetData { path, data: node.data.as_deref().unwrap_or_default(), version: None }
     });
@@ -199,7 +201,7 @@ async fn carry_out(
     let finals: Vec<(&String, &Saved)> =
         finals.into_iter().rev().filter_map(|path| Some((path, saved(path)?))).collect();
     let set = finals.iter().map(|(path, node)| client.set_acl(path, &node.acl));
-    stream::iter(set).buffered(AT_ONCE).try_collect::<Vec<()>>().await?;
+    at_once(set).await?;
     Ok(left.clear.len() + left.create.len() + left.data.len() + left.delete.len() + finals.len())
 }
 
@@ -225,9 +227,6 @@ async fn together(client: &ZooKeeper, operations: &[Operation<'_>]) -> Result<()
         match now {
             // A multi that is larger than a request may be is refused as a lost connection: alone it is no larger than when it
             // was made.
-            [Operation::Create { path, data, acl }] => {
-                client.create(path, data, Mode::Persistent, acl).await?;
-            }
             [Operation::SetData { path, data, version }] => {
                 client.set(path, data, *version).await?;
             }
@@ -241,10 +240,6 @@ async fn together(client: &ZooKeeper, operations: &[Operation<'_>]) -> Result<()
 fn size(operation: &Operation<'_>) -> usize {
     let head = 64;
     match operation {
-        Operation::Create { path, data, acl } => {
-            let acl = acl.iter().map(|acl| head + acl.scheme.len() + acl.id.len());
-            head + path.len() + data.len() + acl.sum::<usize>()
-        }
         Operation::SetData { path, data, .. } => head + path.len() + data.len(),
         Operation::Delete { path, .. } => head + path.len(),
     }
@@ -252,17 +247,20 @@ fn size(operation: &Operation<'_>) -> usize {
 
 /// Makes and deletes nodes below a parent, so that its next sequential node gets no number that was given before.
 async fn advance(client: &ZooKeeper, counter: &Counter, own: &Own) -> Result<(), Error> {
-    let path = format!("{}/zkprov-restore-counter", counter.path.trim_end_matches('/'));
+    let prefix = format!("{}/zkprov-restore-", counter.path.trim_end_matches('/'));
     let acl = std::slice::from_ref(&own.acl);
-    let pair =
-        [Operation::Create { path: &path, data: b"", acl }, Operation::Delete { path: &path, version: None }];
-    let mut behind = counter.behind as usize;
-    while behind > 0 {
-        let now = behind.min(CHANGES / 2);
-        client.multi(&pair.repeat(now)).await?;
-        behind -= now;
-    }
-    Ok(())
+    let step = async || {
+        let path = client.create(&prefix, b"", Mode::PersistentSequential, acl).await?;
+        client.delete(&path, None).await
+    };
+    at_once((0..counter.behind).map(|_| step())).await
+}
+
+/// Sends requests in their order, many before the first is answered.
+async fn at_once<T>(
+    requests: impl Iterator<Item = impl Future<Output = Result<T, Error>>>,
+) -> Result<(), Error> {
+    stream::iter(requests).buffered(AT_ONCE).try_for_each(|_| std::future::ready(Ok(()))).await
 }
 
 #[cfg(test)]

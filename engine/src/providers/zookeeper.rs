@@ -71,18 +71,10 @@ pub enum Mode {
     EphemeralSequential,
 }
 
-/// One of several changes that happen together or not at all.
+/// One of several changes that happen together or not at all. Making a node is none of them: within a multi the library asks
+/// for that in a way that only 3.5 knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation<'a> {
-    /// Makes a persistent node.
-    Create {
-        /// Its path.
-        path: &'a str,
-        /// Its data.
-        data: &'a [u8],
-        /// Who may do what; not empty.
-        acl: &'a [Acl],
-    },
     /// Sets the data, of whatever version without one.
     SetData {
         /// The path.
@@ -242,11 +234,6 @@ impl ZooKeeper {
         let mut writer = self.client.new_multi_writer();
         for operation in operations {
             let added = match operation {
-                Operation::Create { path, data, acl } => {
-                    let acls = theirs(acl);
-                    let options = zk::CreateMode::Persistent.with_acls(zk::Acls::new(&acls));
-                    writer.add_create(path, data, &options)
-                }
                 Operation::SetData { path, data, version } => writer.add_set_data(path, data, *version),
                 Operation::Delete { path, version } => writer.add_delete(path, *version),
             };
@@ -268,7 +255,6 @@ impl ZooKeeper {
 impl Operation<'_> {
     fn doing(&self) -> String {
         match self {
-            Self::Create { path, .. } => format!("creating {path}"),
             Self::SetData { path, .. } => format!("setting {path}"),
             Self::Delete { path, .. } => format!("deleting {path}"),
         }

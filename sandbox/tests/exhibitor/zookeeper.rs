@@ -155,8 +155,11 @@ fn a_server_that_hangs_answers_when_it_goes_on() {
 fn a_transaction_is_all_or_nothing_and_numbers_what_failed() {
     let mut lab = Lab::serving(1);
     let client = lab.client(1);
-    let step = |jute: Jute, kind: i32| Jute([jute.0, Jute::default().int(kind).0, vec![0], Jute::default().int(-1).0].concat());
-    let end = |jute: Jute| Jute([jute.0, Jute::default().int(-1).0, vec![1], Jute::default().int(-1).0].concat());
+    let step = |jute: Jute, kind: i32| {
+        Jute([jute.0, Jute::default().int(kind).0, vec![0], Jute::default().int(-1).0].concat())
+    };
+    let end =
+        |jute: Jute| Jute([jute.0, Jute::default().int(-1).0, vec![1], Jute::default().int(-1).0].concat());
     let made = |jute, path: &str| step(jute, CREATE).create(path, b"", 0);
     let both = end(made(made(Jute::default(), "/e"), "/e/f"));
     let (code, body) = lab.ask(&client, MULTI, both);
