@@ -67,9 +67,11 @@ impl KubernetesProvider {
         let run = async {
             let mut process = self.begin(pod, command).await.map_err(|failure| failure.of_read(doing()))?;
             let lost = |why: &str| ProviderError::new(ProviderErrorKind::Transient, doing(), why);
-            let (Some(mut stdout), Some(stderr), Some(status)) =
-                (process.stdout(), process.stderr(), process.take_status())
-            else {
+            let (Some(mut stdout), Some(stderr), Some(status)) = (
+                AttachedProcess::stdout(&mut process),
+                AttachedProcess::stderr(&mut process),
+                process.take_status(),
+            ) else {
                 return Err(lost("the stream has no output"));
             };
             let mut said = Vec::new();
