@@ -122,7 +122,6 @@ fn data_comes_back_as_it_was() {
     restore(&bench.path(before.trim()), "--confirm exhibitor").run().exits(0);
     assert_eq!(comparable(&taken(&bench)), comparable(&varied));
 
-    is_killed_and_goes_on(&bench);
     looks_after_its_backups(&bench);
 }
 
@@ -175,27 +174,21 @@ fn refuses_what_is_damaged(bench: &Bench, whole: &Path) {
     assert_eq!(bench.inventory(), before);
 }
 
-fn is_killed_and_goes_on(bench: &Bench) {
-    let names: Vec<String> = (0..600).map(|number| format!("/many/n{number:04}")).collect();
-    let mut znodes = vec![("/many", &b""[..], vec![acl(1, "world", "anyone")], 600)];
+#[test]
+fn a_restore_that_is_killed_goes_on() {
+    let bench = &bench();
+    bench.tutorial("apply --yes").run().exits(0);
+    let names: Vec<String> = (0..60).map(|number| format!("/many/n{number:04}")).collect();
+    let mut znodes = vec![("/many", &b""[..], vec![acl(1, "world", "anyone")], 60)];
     znodes.extend(names.iter().map(|name| (name.as_str(), name.as_bytes(), open(), 0)));
     let many = backup(bench, "many", &znodes);
     let restore = || {
-        let line = "restore --confirm exhibitor --auth digest:who --to kept";
+        let line = "restore --confirm exhibitor --to kept";
         bench.tutorial(line).args([&many])
     };
-    let kept = || fs::read_dir(bench.path("kept")).unwrap().count();
-    let before = kept();
     let mut killed = restore().start();
     killed.until("create: ");
-    // Changes begin when what was there is kept.
-    for _ in 0..3000 {
-        if kept() > before {
-            break;
-        }
-        sleep(Duration::from_millis(20));
-    }
-    sleep(Duration::from_millis(500));
+    sleep(Duration::from_millis(1500));
     killed.signal("KILL");
     killed.wait().exits_by_signal();
     // Its lock expires by itself.
