@@ -145,6 +145,8 @@ pub(crate) enum Command {
     Apply(Apply),
     /// Remove what the ensemble owns; the data disk is kept unless asked for
     Destroy(Destroy),
+    /// Rebuild an ensemble whose majority is lost from the member that knows most
+    Recover(Recover),
     /// Change the number of members, one voter at a time
     Scale(Scale),
     /// Show or change settings of Exhibitor and ZooKeeper
@@ -260,6 +262,22 @@ pub(crate) struct Destroy {
     #[arg(long)]
     pub(crate) delete_data: bool,
     /// Form of the course
+    #[arg(long, value_enum, default_value_t = ApplyFormat::Text)]
+    pub(crate) format: ApplyFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Recover {
+    /// The ensemble's name, in place of typing it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) confirm: Option<String>,
+    /// Show the evidence and the steps, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Go on without a pod that can't be read: what only it knows is lost
+    #[arg(long, value_name = "POD")]
+    pub(crate) without: Vec<String>,
+    /// Form of evidence, plan and course
     #[arg(long, value_enum, default_value_t = ApplyFormat::Text)]
     pub(crate) format: ApplyFormat,
 }

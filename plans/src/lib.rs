@@ -19,6 +19,7 @@ pub mod planner;
 pub mod pods;
 pub mod quorum;
 pub mod readiness;
+pub mod recovery;
 pub mod report;
 pub mod resource;
 pub mod rules;

@@ -66,6 +66,8 @@ pub enum Reason {
         /// Voters after.
         to: u32,
     },
+    /// The majority is lost: the ensemble begins again with the member in this pod.
+    Rebuilt(String),
     /// Voters whose pods are gone.
     MembersLost(Vec<String>),
     /// The shared configuration is gone or empty; these pods hold the data of the ensemble that it described.
@@ -188,6 +190,9 @@ pub struct EnsembleTarget {
     pub fixed_size: u32,
     /// Addresses that stay, in the order of their ids; new ones are taken from answering pods outside the ensemble.
     pub keep: Vec<String>,
+    /// Addresses outside the ensemble that join before others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub join: Vec<String>,
     /// Addresses that leave; their pods get a deletion cost that makes the Deployment remove them first.
     pub remove: Vec<String>,
     /// One by one (`set-rolling`) or all at once (`set`): a first formation, or settings that are live.
@@ -331,6 +336,8 @@ pub enum StepKind {
     Gate(Gate),
 }
 
+/// Code of the finding that no majority can serve again by itself: too many voters have no pod any more.
+pub const MAJORITY_LOST: &str = "majority-lost";
 /// Code of the finding that too few voters serve for any change of the ensemble.
 pub const NO_QUORUM: &str = "no-quorum";
 /// Code of the finding that a voter does not serve while something else is to change.
@@ -402,7 +409,7 @@ impl Plan {
     /// Whether the plan is refused because voters do not serve now: they may be restarting.
     #[must_use]
     pub fn waits_for_members(&self) -> bool {
-        let codes = [NO_QUORUM, MEMBER_MISSING];
+        let codes = [MAJORITY_LOST, NO_QUORUM, MEMBER_MISSING];
         self.findings.iter().any(|finding| codes.contains(&finding.code.as_str()))
     }
 

@@ -111,6 +111,22 @@ pub fn lost(state: &EnsembleState) -> Vec<String> {
     state.servers.iter().filter(|server| !has_pod(server)).map(|server| server.hostname.clone()).collect()
 }
 
+/// Why no majority can serve again by itself, if that is so: too many voters have no pod any more. Exhibitor may still put new
+/// pods in their places, with the data of those that are left if they take part.
+#[must_use]
+pub fn majority_lost(state: &EnsembleState) -> Option<String> {
+    let (voters, gone) = (voters(state), lost(state));
+    let votes = |server: &&Server| !server.observer && !gone.contains(&server.hostname);
+    let left = u32::try_from(state.servers.iter().filter(votes).count()).unwrap_or(u32::MAX);
+    (left > 0 && left < need(voters)).then(|| {
+        format!(
+            "the majority is lost: {} of {voters} members have no pod any more, and {} are needed to serve",
+            voters - left,
+            need(voters)
+        )
+    })
+}
+
 fn is_at(pod: &Pod, hostname: &str) -> bool {
     !pod.deleting && pod.ip.as_deref() == Some(hostname)
 }

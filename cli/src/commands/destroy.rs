@@ -42,19 +42,25 @@ async fn destroy(
     if planned.iter().all(|one| one.plan.steps.is_empty()) {
         return run::conclude(context, session, planned, sink).await;
     }
-    let approval = confirm(context, args, &planned)?;
+    let question = "This cannot be undone. Type the name `NAME` to destroy it:";
+    let approval = confirm(context, args.confirm.as_ref(), &planned, question)?;
     run::carry_out(context, session, planned, approval, sink).await
 }
 
-/// The name has to be typed, or given.
-fn confirm(context: &Context, args: &Destroy, planned: &[Planned]) -> Result<Approval, CommandError> {
+/// The name has to be typed, or given; in the question it stands for `NAME`.
+pub(super) fn confirm(
+    context: &Context,
+    given: Option<&String>,
+    planned: &[Planned],
+    question: &str,
+) -> Result<Approval, CommandError> {
     let names: Vec<&str> = planned.iter().map(|one| one.spec.name.as_str()).collect();
     let name = names.join(",");
     let wrong = |typed: &str| {
         CommandError::new(Exit::Refused, format!("`{typed}` is not the name `{name}`; nothing was changed"))
             .hint(format!("--confirm {name}"))
     };
-    match &args.confirm {
+    match given {
         Some(typed) if *typed == name => Ok(Approval::Flag),
         Some(typed) => Err(wrong(typed)),
         None if !context.interactive() => Err(CommandError::new(
@@ -63,8 +69,7 @@ fn confirm(context: &Context, args: &Destroy, planned: &[Planned]) -> Result<App
         )
         .hint(format!("--confirm {name}"))),
         None => {
-            let typed =
-                context.ui.ask(&format!("This cannot be undone. Type the name `{name}` to destroy it:"))?;
+            let typed = context.ui.ask(&question.replace("NAME", &name))?;
             if typed == name { Ok(Approval::Prompt) } else { Err(wrong(&typed)) }
         }
     }

@@ -7,6 +7,7 @@ mod credentials;
 mod destroy;
 mod init;
 mod plan;
+mod recover;
 mod render;
 mod restore;
 mod run;
@@ -31,6 +32,7 @@ pub(crate) async fn dispatch(command: Command, context: &Context) -> Result<Exit
         Command::Plan(args) => plan::run(context, &args).await,
         Command::Apply(args) => apply::run(context, &args).await,
         Command::Destroy(args) => destroy::run(context, &args).await,
+        Command::Recover(args) => recover::run(context, &args).await,
         Command::Scale(args) => scale::run(context, &args).await,
         Command::Config(args) => config::run(context, args).await,
         Command::Status(args) => status::run(context, &args).await,

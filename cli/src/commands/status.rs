@@ -93,7 +93,10 @@ impl View<'_> {
 
     fn verdict(&self) -> Verdict {
         match &self.reading {
-            Reading::Known(state) => quorum::converged(state, self.spec.exhibitor.replicas),
+            Reading::Known(state) => match quorum::majority_lost(state) {
+                Some(reason) => Verdict::Failed { reason, hint: "`zkprov recover`".to_owned() },
+                None => quorum::converged(state, self.spec.exhibitor.replicas),
+            },
             Reading::Absent => {
                 Verdict::Failed { reason: "it does not exist".to_owned(), hint: "`zkprov apply`".to_owned() }
             }

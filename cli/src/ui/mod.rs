@@ -5,7 +5,7 @@ mod prompt;
 mod table;
 
 pub(crate) use progress::{JsonLines, Progress};
-pub(crate) use table::{ensemble_table, settings_table};
+pub(crate) use table::{ensemble_table, evidence_table, settings_table};
 
 use crate::error::{CommandError, Exit};
 use serde::Serialize;

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use zkprov_plans::observed::{EnsembleState, Member, Mode, Pod};
+use zkprov_plans::recovery::{Evidence, Verdict};
 use zkprov_plans::settings::{Effect, Setting};
 use zkprov_plans::{quorum, views};
 
@@ -37,6 +38,43 @@ pub(crate) fn settings_table(settings: &[Setting]) -> String {
         [one.name.clone(), one.key.clone(), value(&one.live), declared, effect.to_owned()]
     };
     table(["KEY", "EXHIBITOR", "LIVE", "FILE", "CHANGE"], settings.iter().map(row))
+}
+
+/// What each member and each pod beside them still knows, and what follows from it.
+pub(crate) fn evidence_table(evidence: &[Evidence], verdict: &Verdict) -> String {
+    const HEAD: [&str; 9] =
+        ["MEMBER", "ID", "EPOCH", "ACCEPTED", "LAST LOGGED", "SNAPSHOT", "ZNODES", "SERVES", "POD"];
+    fn word<T: ToString>(value: Option<T>) -> String {
+        value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+    }
+    let row = |one: &Evidence| {
+        let stored = one.stored.unwrap_or_default();
+        let pod = match (&one.pod, &one.unreadable) {
+            (None, _) => "gone, and its data".to_owned(),
+            (Some(pod), None) => pod.clone(),
+            (Some(pod), Some(why)) => format!("{pod} (could not be read: {why})"),
+        };
+        [
+            one.host.clone(),
+            word(one.id),
+            word(stored.current_epoch),
+            word(stored.accepted_epoch),
+            word(stored.log),
+            word(stored.snapshot),
+            word(stored.znodes),
+            one.serves.map_or("no", mode).to_owned(),
+            pod,
+        ]
+    };
+    let mut out = table(HEAD, evidence.iter().map(row));
+    if let Verdict::Rebuild(source) = verdict {
+        let (epoch, last) = source.stored.rank();
+        out.push_str(&format!("{} knows most: epoch {epoch}, last transaction {last}\n", source.pod));
+        if !source.without.is_empty() {
+            out.push_str(&format!("given up, with what only they know: {}\n", source.without.join(", ")));
+        }
+    }
+    out
 }
 
 /// Lines of columns, each as wide as its widest cell.

@@ -9,6 +9,7 @@ mod kubeconfig;
 mod life;
 mod lock;
 mod offline;
+mod recover;
 mod start_up;
 mod watch;
 

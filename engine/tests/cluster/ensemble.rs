@@ -189,7 +189,14 @@ impl Run {
 
 fn target(voters: u32, keep: &[&str], remove: &[&str], rolling: bool) -> EnsembleTarget {
     let hosts = |hosts: &[&str]| hosts.iter().map(|host| (*host).to_owned()).collect();
-    EnsembleTarget { voters, fixed_size: 3, keep: hosts(keep), remove: hosts(remove), rolling }
+    EnsembleTarget {
+        voters,
+        fixed_size: 3,
+        keep: hosts(keep),
+        join: Vec::new(),
+        remove: hosts(remove),
+        rolling,
+    }
 }
 
 const THREE: &str = "1:10.0.0.1,2:10.0.0.2,3:10.0.0.3";

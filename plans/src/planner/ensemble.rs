@@ -6,8 +6,8 @@ use crate::diff;
 use crate::document::Document;
 use crate::observed::{EnsembleState, Live, Reading};
 use crate::plan::{
-    Action, Call, Change, Disruption, EnsembleTarget, FieldChange, Gate, MEMBER_MISSING, NO_QUORUM,
-    Precondition, ReadyWhen, Reason, StepKind,
+    Action, Call, Change, Disruption, EnsembleTarget, FieldChange, Gate, MAJORITY_LOST, MEMBER_MISSING,
+    NO_QUORUM, Precondition, ReadyWhen, Reason, StepKind,
 };
 use crate::resource::{KubeKind, ResourceKind};
 use crate::{exhibitor, quorum, views};
@@ -53,6 +53,7 @@ pub(super) fn drift(input: &PlanInput<'_>, draft: &mut Draft) {
             voters,
             fixed_size: voters,
             keep: Vec::new(),
+            join: Vec::new(),
             remove: Vec::new(),
             rolling: true,
         };
@@ -95,12 +96,19 @@ fn formation(input: &PlanInput<'_>, document: &Document) -> Vec<StepKind> {
 }
 
 /// So many voters, whoever they are by then.
-const fn whoever(voters: u32, rolling: bool) -> EnsembleTarget {
-    EnsembleTarget { voters, fixed_size: odd_at_most(voters), keep: Vec::new(), remove: Vec::new(), rolling }
+pub(super) const fn whoever(voters: u32, rolling: bool) -> EnsembleTarget {
+    EnsembleTarget {
+        voters,
+        fixed_size: odd_at_most(voters),
+        keep: Vec::new(),
+        join: Vec::new(),
+        remove: Vec::new(),
+        rolling,
+    }
 }
 
 /// The step to one voter more, and the gate before it.
-fn grow(document: &Document, to: u32) -> [StepKind; 2] {
+pub(super) fn grow(document: &Document, to: u32) -> [StepKind; 2] {
     let from = to.saturating_sub(1);
     let alone = from == 1;
     let disruption = if alone { Disruption::All } else { Disruption::OneByOne };
@@ -113,14 +121,14 @@ fn grow(document: &Document, to: u32) -> [StepKind; 2] {
     [StepKind::Gate(gate), StepKind::Change(change)]
 }
 
-fn check_often(body: &mut Value) {
+pub(super) fn check_often(body: &mut Value) {
     if let Some(slot) = body.pointer_mut("/settings/checkMs") {
         *slot = json!(FORMING_CHECK_MS);
     }
 }
 
 /// Sets the declared check period, if it is longer, once the ensemble has its members.
-fn settling(document: &Document, target: EnsembleTarget) -> Option<Change> {
+pub(super) fn settling(document: &Document, target: EnsembleTarget) -> Option<Change> {
     let declared =
         document.body.pointer("/settings/checkMs").filter(|declared| **declared != FORMING_CHECK_MS)?;
     let precondition = Precondition::Voters(target.voters);
@@ -137,7 +145,7 @@ fn check_period(before: Value, after: Value) -> FieldChange {
     }
 }
 
-fn step(document: &Document, target: EnsembleTarget, disruption: Disruption) -> Change {
+pub(super) fn step(document: &Document, target: EnsembleTarget, disruption: Disruption) -> Change {
     let mut body = document.body.clone();
     if let Some(map) = body.as_object_mut() {
         map.insert("voters".to_owned(), json!(target.voters));
@@ -238,6 +246,13 @@ fn refuse_unsafe(
     } else if fills_up(state, now, lost) {
         // Its members restart with every newcomer: the gate before the first step waits until they serve.
         return false;
+    } else if let Some(why) = quorum::majority_lost(state).filter(|_| healthy < need) {
+        draft.refuse(
+            MAJORITY_LOST,
+            &document.id,
+            why,
+            "`zkprov recover` shows what each pod still knows, and rebuilds the ensemble from it",
+        );
     } else if healthy < need {
         draft.refuse(
             NO_QUORUM,
@@ -303,6 +318,7 @@ fn target(state: &EnsembleState, voters: u32, fixed_size: u32) -> EnsembleTarget
             .filter(|server| !server.observer)
             .map(|server| server.hostname.clone())
             .collect(),
+        join: Vec::new(),
         remove: Vec::new(),
         rolling: true,
     }
@@ -503,7 +519,7 @@ fn misread_by(state: &EnsembleState) -> Vec<FieldChange> {
     state.misread.iter().map(read).collect()
 }
 
-fn field(path: &str, before: Value, after: Value) -> FieldChange {
+pub(super) fn field(path: &str, before: Value, after: Value) -> FieldChange {
     FieldChange {
         path: path.to_owned(),
         before: Some(before),

@@ -8,8 +8,10 @@ mod destroy;
 mod ensemble;
 mod moves;
 mod order;
+mod recover;
 
 pub use changes::readiness_of;
+pub use recover::recover;
 
 use crate::document::Desired;
 use crate::observed::{Observed, Reading};

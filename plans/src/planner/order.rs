@@ -222,7 +222,7 @@ fn deleted_before(first: ResourceKind, then: ResourceKind) -> bool {
 
 /// Pods there are while the ensemble changes: as many as declared, or on the way down as many as the Deployment has; the
 /// voters may be fewer by then.
-fn pods_before(input: &PlanInput<'_>, deployment: &ResourceId) -> u32 {
+pub(super) fn pods_before(input: &PlanInput<'_>, deployment: &ResourceId) -> u32 {
     let declared = input.spec.exhibitor.replicas;
     let live = input.observed.resources.get(deployment).and_then(Reading::known);
     let replicas = live.and_then(|live| live.document.pointer("/spec/replicas")?.as_u64());
@@ -245,7 +245,7 @@ fn quorum_gate(input: &PlanInput<'_>, resized: bool) -> Option<Gate> {
 
 /// What the real clouds take, in seconds: Compute Engine, GKE and Filestore as commonly measured, Exhibitor as real
 /// members were measured (`tests/real`).
-const fn seconds(change: &Change) -> u32 {
+pub(super) const fn seconds(change: &Change) -> u32 {
     let create = matches!(change.action, Action::Create | Action::Replace);
     match change.id.kind {
         ResourceKind::Address | ResourceKind::SnapshotSchedule => 5,

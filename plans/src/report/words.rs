@@ -62,6 +62,7 @@ pub(super) fn reason(change: &Change) -> String {
             format!("the shared configuration is lost; {} hold the ensemble's data", hosts.join(", "))
         }
         Reason::Misread(pods) => format!("{} read an empty list of members", pods.join(", ")),
+        Reason::Rebuilt(pod) => format!("the majority is lost; rebuilt from what {pod} holds"),
         Reason::MembersLost(lost) => format!("members without a pod: {}", lost.join(", ")),
         Reason::Unmarked => "exists without our mark, becomes ours".to_owned(),
     }

@@ -1,6 +1,7 @@
 //! The ensemble as its members tell it: Exhibitor's REST API and, through it, ZooKeeper's own words, reached through the
 //! API server's pod proxy, so that nothing has to be exposed.
 
+mod evidence;
 mod gateway;
 mod page;
 mod reach;

@@ -231,6 +231,10 @@ fn members(state: &EnsembleState, target: &EnsembleTarget) -> Result<Vec<Server>
         return Err(Refusal::Moved(format!("more members than the plan knew: {members}")));
     }
     let mut joining = quorum::candidates(state);
+    if let Some(away) = target.join.iter().find(|host| !joining.contains(host)) {
+        return Err(Refusal::TooFew(format!("{away} is to join and does not answer")));
+    }
+    joining.sort_by_key(|host| !target.join.contains(host));
     joining.retain(|host| !target.remove.contains(host));
     joining.truncate(wanted - staying.len());
     if staying.len() + joining.len() < wanted {

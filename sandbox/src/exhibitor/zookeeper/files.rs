@@ -39,7 +39,7 @@ impl Ended {
 }
 
 impl Shares {
-    /// Runs a program in the container of the member at this address: `cat FILE…`, and `tar -C DIR -cf - NAME…`. The
+    /// Runs a program in the container of the member at this address: `cat FILE…`, `ls DIR`, and `tar -C DIR -cf - NAME…`. The
     /// files are those of its ZooKeeper.
     #[must_use]
     pub fn run(&self, address: &str, command: &[String]) -> Ended {
@@ -53,9 +53,11 @@ impl Shares {
                 tar(&files, directory, names, time)
                     .unwrap_or_else(|error| Ended::failed(2, error.to_string()))
             }
-            ["cat" | "tar", ..] => {
-                Ended::failed(2, "the embedded cloud runs cat FILE... and tar -C DIR -cf - NAME... only\n")
-            }
+            ["ls", directory] => ls(&files, directory),
+            ["cat" | "ls" | "tar", ..] => Ended::failed(
+                2,
+                "the embedded cloud runs cat FILE..., ls DIR and tar -C DIR -cf - NAME... only\n",
+            ),
             _ => missing(command),
         }
     }
@@ -72,6 +74,17 @@ fn missing(command: &[String]) -> Ended {
         "OCI runtime exec failed: exec failed: unable to start container process: exec: {name:?}: {why}: unknown\n"
     );
     Ended::failed(if name.is_empty() { 126 } else { 127 }, text)
+}
+
+fn ls(files: &BTreeMap<String, Vec<u8>>, directory: &str) -> Ended {
+    let prefix = format!("{}/", directory.trim_end_matches('/'));
+    let mut names: Vec<&str> =
+        files.keys().filter_map(|path| path.strip_prefix(&prefix)?.split('/').next()).collect();
+    names.dedup();
+    if names.is_empty() {
+        return Ended::failed(2, format!("ls: cannot access '{directory}': No such file or directory\n"));
+    }
+    Ended::printed(names.iter().map(|name| format!("{name}\n")).collect::<String>().into_bytes())
 }
 
 fn cat(files: &BTreeMap<String, Vec<u8>>, paths: &[&str]) -> Ended {
