@@ -7,6 +7,9 @@ use std::collections::BTreeSet;
 
 /// The highest id that ZooKeeper 3.4 accepts.
 pub const MAX_ID: u32 = 255;
+/// Above this id new members get the lowest free ones, and the ones that are left should go: Exhibitor's automatic management,
+/// which knows no end, counts on from the highest.
+pub const RECYCLE_ABOVE: u32 = 200;
 /// Key of the member list in the configuration.
 pub const SERVERS_KEY: &str = "serversSpec";
 /// Key of the declared size in the configuration.
@@ -331,13 +334,14 @@ pub fn assign_ids(
         let gone = || ExhibitorError::Servers { entry: host.clone(), why: "it is to stay and is not there" };
         servers.push(known(host).ok_or_else(gone)?);
     }
-    let mut highest = current.iter().map(|server| server.id).max().unwrap_or(0);
+    let highest = current.iter().map(|server| server.id).max().unwrap_or(0);
+    let recycled = 1..=MAX_ID;
+    let fresh = highest.saturating_add(1)..=MAX_ID;
+    let ids = if highest > RECYCLE_ABOVE { recycled } else { fresh };
+    let mut free = ids.filter(|id| current.iter().all(|server| server.id != *id));
     for host in add {
-        highest = highest.saturating_add(1);
-        if highest > MAX_ID {
-            return Err(ExhibitorError::IdsExhausted(host.clone()));
-        }
-        servers.push(Server { id: highest, hostname: host.clone(), observer: false });
+        let id = free.next().ok_or_else(|| ExhibitorError::IdsExhausted(host.clone()))?;
+        servers.push(Server { id, hostname: host.clone(), observer: false });
     }
     servers.sort();
     Ok(servers)

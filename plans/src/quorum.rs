@@ -1,5 +1,6 @@
 //! Quorum arithmetic, the choice of members, and the verdict whether an ensemble serves.
 
+use crate::exhibitor::{MAX_ID, RECYCLE_ABOVE};
 use crate::observed::{EnsembleState, Member, Mode, Pod, Server};
 use crate::readiness::Verdict;
 use std::collections::BTreeSet;
@@ -109,6 +110,23 @@ pub fn holders(state: &EnsembleState) -> Vec<String> {
 pub fn lost(state: &EnsembleState) -> Vec<String> {
     let has_pod = |server: &&Server| state.pods.iter().any(|pod| is_at(pod, &server.hostname));
     state.servers.iter().filter(|server| !has_pod(server)).map(|server| server.hostname.clone()).collect()
+}
+
+/// What is to be done about ids that come near their end, if they do: two newcomers get low ids and those with the highest leave.
+#[must_use]
+pub fn ids_run_out(state: &EnsembleState) -> Option<(String, String)> {
+    let highest = state.servers.iter().map(|server| server.id).max().unwrap_or(0);
+    let voters = voters(state);
+    let more = voters.saturating_add(2);
+    (highest > RECYCLE_ABOVE).then(|| {
+        (
+            format!("ids are used up to {highest}, and end at {MAX_ID}"),
+            format!(
+                "`zkprov scale {more}` gives newcomers low ids, and `zkprov scale {voters}` lets the highest go; again until none \
+                 is above {RECYCLE_ABOVE}"
+            ),
+        )
+    })
 }
 
 /// Why no majority can serve again by itself, if that is so: too many voters have no pod any more. Exhibitor may still put new

@@ -148,5 +148,9 @@ fn verdict(state: &EnsembleState) -> String {
     let need = quorum::need(voters);
     let highest = state.servers.iter().map(|server| server.id).max().unwrap_or(0);
     let rolling = if state.rolling { "; Exhibitor is rolling a change" } else { "" };
-    format!("{healthy} of {voters} voters serve, {need} needed; ids used up to {highest} of 255{rolling}\n")
+    let line = format!(
+        "{healthy} of {voters} voters serve, {need} needed; ids used up to {highest} of 255{rolling}\n"
+    );
+    let ids = quorum::ids_run_out(state).map(|(why, fix)| format!("{why}: {fix}\n"));
+    line + &ids.unwrap_or_default()
 }

@@ -152,9 +152,18 @@ fn ids_grow() {
     let assigned = assign_ids(&current, &hosts(&["a"]), &hosts(&["c", "d"])).unwrap();
     assert_eq!(format_servers(&assigned), "5:a,10:c,11:d", "9 was b's");
     assert!(assign_ids(&current, &hosts(&["x"]), &[]).is_err());
-    let full = [server(254, "a")];
-    assert!(assign_ids(&full, &hosts(&["a"]), &hosts(&["b"])).is_ok());
-    let exhausted = assign_ids(&full, &hosts(&["a"]), &hosts(&["b", "c"]));
+    let high = [server(1, "a"), server(200, "b")];
+    let assigned = assign_ids(&high, &hosts(&["a", "b"]), &hosts(&["c"])).unwrap();
+    assert_eq!(format_servers(&assigned), "1:a,200:b,201:c");
+    let assigned = assign_ids(&assigned, &hosts(&["a", "c"]), &hosts(&["d", "e"])).unwrap();
+    assert_eq!(
+        format_servers(&assigned),
+        "1:a,2:d,3:e,201:c",
+        "near the end the low ones are taken, but for those that leave"
+    );
+    let all: Vec<Server> = (1..=255).map(|id| server(id, &format!("h{id}"))).collect();
+    let stay: Vec<String> = all.iter().map(|server| server.hostname.clone()).collect();
+    let exhausted = assign_ids(&all, &stay, &hosts(&["c"]));
     assert_eq!(exhausted, Err(ExhibitorError::IdsExhausted("c".to_owned())));
 }
 

@@ -182,6 +182,9 @@ fn changes(
             "look at `zkprov status`; its pod gets no clients from the Service, keep others away from it",
         );
     }
+    if let Some((why, fix)) = quorum::ids_run_out(state) {
+        draft.find(false, "ids-run-out", &document.id, why, fix);
+    }
     let wanted = input.spec.exhibitor.replicas;
     let now = quorum::voters(state);
     let difference = diff::diff(&document.id, &document.body, live);

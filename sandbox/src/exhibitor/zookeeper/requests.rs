@@ -125,11 +125,8 @@ pub(super) fn changed(data: &Data, operation: &Operation, body: &mut Writer) {
         Operation::SetData { path, .. } | Operation::SetAcl { path, .. } => write_stat(data, path, body),
         Operation::Multi(operations) => {
             for operation in operations {
-                let (kind, code) = match operation {
-                    Operation::Error(code) => (op::ERROR, *code),
-                    other => (kind_of(other), 0),
-                };
-                body.int(kind).bool(false).int(code);
+                let code = if let Operation::Error(code) = operation { *code } else { 0 };
+                body.int(kind_of(operation)).bool(false).int(code);
                 changed(data, operation, body);
             }
             body.int(-1).bool(true).int(-1);
