@@ -9,6 +9,9 @@ use crate::api::{PodStream, Request};
 use crate::exhibitor::Shares;
 use serde_json::{Value, json};
 
+/// The protocol of forwarded ports that is served.
+const CHANNELS: &str = "v4.channel.k8s.io";
+
 /// Runs a program in a pod's container.
 ///
 /// # Errors
@@ -63,7 +66,9 @@ pub(super) fn forward(store: &Store, request: &Request, target: &Target) -> Resu
         let number = port.parse::<u16>().ok().filter(|number| *number > 0);
         ports.push(number.ok_or_else(|| Failure::bad_request(format!("invalid port {port:?}")))?);
     }
-    if ports.is_empty() {
+    // The tunnels of kubectl name their ports later; they are refused for what they are.
+    let offered = request.header("sec-websocket-protocol").unwrap_or_default();
+    if ports.is_empty() && offered.contains(CHANNELS) {
         return Err(Failure::bad_request("query parameter \"ports\" is required"));
     }
     Ok(PodStream::Forward { pod: pod.label, address: pod.address, ports })

@@ -17,8 +17,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::Role;
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 /// Channels of a program's stream.
 const STDOUT: u8 = 1;
@@ -95,6 +97,11 @@ pub(crate) fn open(
     Ok(response)
 }
 
+/// kubectl takes an end without the normal status for a failure.
+fn goodbye_message() -> Message {
+    Message::Close(Some(CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() }))
+}
+
 fn frame(channel: u8, bytes: &[u8]) -> Message {
     let mut message = Vec::with_capacity(bytes.len() + 1);
     message.push(channel);
@@ -117,7 +124,7 @@ async fn exec(socket: Socket, output: [Option<Vec<u8>>; 2], status: &Value) -> R
         }
     }
     sink.send(frame(STATUS, status.to_string().as_bytes())).await?;
-    sink.send(Message::Close(None)).await?;
+    sink.send(goodbye_message()).await?;
     let _ = tokio::time::timeout(GOODBYE, drained).await;
     Ok(())
 }
@@ -185,7 +192,7 @@ async fn forward(
 }
 
 async fn goodbye(mut sink: SplitSink<Socket, Message>, source: SplitStream<Socket>) -> Result<(), Error> {
-    sink.send(Message::Close(None)).await?;
+    sink.send(goodbye_message()).await?;
     let _ = tokio::time::timeout(GOODBYE, drain(source)).await;
     Ok(())
 }

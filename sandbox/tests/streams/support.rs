@@ -135,9 +135,14 @@ impl Bench {
             self.stream(&target, "v5.channel.k8s.io, v4.channel.k8s.io").await.unwrap();
         assert_eq!(chosen, "v5.channel.k8s.io");
         let mut channels = [Vec::new(), Vec::new(), Vec::new(), Vec::new()];
-        while let Some(Ok(Message::Binary(bytes))) = socket.next().await {
-            channels[usize::from(bytes[0])].extend_from_slice(&bytes[1..]);
-        }
+        let end = loop {
+            match socket.next().await.unwrap().unwrap() {
+                Message::Binary(bytes) => channels[usize::from(bytes[0])].extend_from_slice(&bytes[1..]),
+                other => break other,
+            }
+        };
+        let Message::Close(Some(end)) = end else { panic!("{end}") };
+        assert_eq!(u16::from(end.code), 1000, "kubectl takes any other end for a failure");
         let [_, stdout, stderr, status] = channels;
         let status = serde_json::from_slice(&status).unwrap();
         Ended { stdout, stderr: String::from_utf8(stderr).unwrap(), status }
