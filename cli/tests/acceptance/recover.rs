@@ -102,47 +102,6 @@ fn an_ensemble_is_rebuilt_from_the_one_member_that_is_left() {
 }
 
 #[test]
-fn ids_that_run_out_are_made_low_again_behind_quorum_gates() {
-    let bench = bench();
-    bench.tutorial("apply --yes").run().exits(0);
-    let first = pods(&bench);
-    write(&bench, &first[0].1, "/precious", b"gold");
-    change(&bench, |world| {
-        let stored = serde_json::to_value(&world.exhibitor).unwrap();
-        let share = stored["shares"].as_object().unwrap().keys().next().unwrap().clone();
-        let text = world.exhibitor.properties(&share).unwrap().to_owned();
-        // As after two hundred members that came and went: the same members, with other ids.
-        let old = text.lines().find(|line| line.contains("servers-spec=")).unwrap();
-        let mut new = old.to_owned();
-        for id in 1..=3 {
-            let (from, to) = (format!("{id}\\:10."), format!("{}\\:10.", 200 + id));
-            for before in ["=", ","] {
-                new = new.replace(&format!("{before}{from}"), &format!("{before}{to}"));
-            }
-        }
-        assert_ne!(old, new);
-        world.exhibitor.restore_file(&share, &text.replace(old, &new));
-        let then = world.now + 180_000;
-        world.advance_to(then);
-        world.exhibitor.forget_worst(&share);
-    });
-    // A member keeps its data under another id.
-    assert_eq!(served(&bench, "/precious"), vec![Some(b"gold".to_vec()); 3]);
-    let warned = bench.tutorial("status").run().exits(0);
-    warned.says(&["ids are used up to 203, and end at 255", "zkprov scale 5"]);
-    bench.tutorial("plan").run().exits(0).says(&["ids-run-out"]);
-    for size in [5, 3, 5, 3] {
-        bench.tutorial(&format!("scale {size} --yes")).run().exits(0);
-    }
-    bench.tutorial("status --check").run().exits(0).says(&["3 of 3 voters serve, 2 needed; ids used up to"]);
-    let status = bench.tutorial("status --format json").run().json();
-    let ids: Vec<u64> =
-        status["members"].as_array().unwrap().iter().filter_map(|one| one["id"].as_u64()).collect();
-    assert!(ids.len() == 3 && ids.iter().all(|id| *id < 10), "{ids:?}");
-    assert_eq!(served(&bench, "/precious"), vec![Some(b"gold".to_vec()); 3]);
-}
-
-#[test]
 fn an_interrupted_recovery_is_taken_up_again() {
     let bench = bench();
     let survivor = left_alone(&bench);
