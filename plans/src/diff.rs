@@ -1,6 +1,7 @@
 //! Field-by-field differences between what is live and what the file asks for.
 
 use crate::document::FIELD_MANAGER;
+use crate::exhibitor;
 use crate::labels;
 use crate::managed_fields;
 use crate::observed::Live;
@@ -176,6 +177,9 @@ fn rule_fields(rule: &rules::Rule, wanted: &Value, live: Option<&Value>) -> Vec<
         .collect()
 }
 
+/// Key of an ensemble's live document, only where a switch of Exhibitor keeps members from restarting: a roll was cut off.
+pub const RESTARTS: &str = "restarts";
+
 fn ensemble(body: &Value, live: &Value) -> Difference {
     let mut fields = Vec::new();
     for (path, cause) in [("voters", "spec.exhibitor.replicas"), ("fixedSize", "spec.exhibitor.replicas")] {
@@ -188,6 +192,10 @@ fn ensemble(body: &Value, live: &Value) -> Difference {
             ));
         }
     }
+    // Always to be on: whoever it is off at has not been restarted by a roll, and is not when it crashes.
+    if let Some(off) = live.get(RESTARTS) {
+        fields.push(change(RESTARTS.to_owned(), Some(off.clone()), Some(json!("on")), None));
+    }
     let mut wanted = Vec::new();
     if let Some(settings) = body.get("settings") {
         collect(settings, "settings".to_owned(), &mut |path, value| wanted.push((path, value.clone())));
@@ -196,11 +204,23 @@ fn ensemble(body: &Value, live: &Value) -> Difference {
         let pointer = format!("/{}", path.replace('.', "/"));
         let there = live.pointer(&pointer);
         if there.map(rules::text) != Some(rules::text(&value)) {
-            let cause = setting_cause(&path).to_owned();
+            let others = path == JAVA && same_heap(there, &value);
+            let cause = if others { "spec.exhibitor.jvmOptions" } else { setting_cause(&path) }.to_owned();
             fields.push(change(path, there.cloned(), Some(value), Some(cause)));
         }
     }
     Difference { fields, how: Vec::new() }
+}
+
+const JAVA: &str = "settings.javaEnvironment";
+
+/// Whether two `javaEnvironment`s of ours have the same heap, so that it is the other options which differ.
+fn same_heap(one: Option<&Value>, other: &Value) -> bool {
+    let heap = |java: &Value| -> Option<Vec<String>> {
+        let flags = exhibitor::jvm_flags(java.as_str()?)?;
+        Some(flags.filter(|flag| flag.starts_with("-Xm")).map(str::to_owned).collect())
+    };
+    one.and_then(heap).is_some_and(|one| Some(one) == heap(other))
 }
 
 /// The key of the file behind one of Exhibitor's settings.
@@ -213,7 +233,7 @@ fn setting_cause(path: &str) -> &'static str {
         ("settings.zooCfgExtra", "spec.exhibitor.settings.zooCfg"),
         ("settings.backupPeriodMs", "spec.exhibitor.settings.backup.period"),
         ("settings.backupMaxStoreMs", "spec.exhibitor.settings.backup.maxStore"),
-        ("settings.javaEnvironment", "spec.exhibitor.heap"),
+        (JAVA, "spec.exhibitor.heap"),
         ("settings.clientPort", "spec.exhibitor.clientPort"),
     ];
     let known = CAUSES.iter().find(|(setting, _)| path.starts_with(setting));

@@ -14,6 +14,8 @@ pub const RECYCLE_ABOVE: u32 = 200;
 pub const SERVERS_KEY: &str = "serversSpec";
 /// Key of the declared size in the configuration.
 pub const FIXED_SIZE_KEY: &str = "autoManageInstancesFixedEnsembleSize";
+/// Key of the lines that ZooKeeper's start sources: the options of its JVM.
+pub const JAVA_KEY: &str = "javaEnvironment";
 /// Key of the extra `zoo.cfg` lines; a body without it makes Exhibitor answer 500.
 const ZOO_CFG_KEY: &str = "zooCfgExtra";
 
@@ -50,7 +52,7 @@ const RESTARTS: [&str; 10] = [
     "zookeeperInstallDirectory",
     "zookeeperDataDirectory",
     "zookeeperLogDirectory",
-    "javaEnvironment",
+    JAVA_KEY,
     "log4jProperties",
 ];
 
@@ -161,6 +163,8 @@ pub struct StatusEntry {
     pub code: u32,
     /// Leader, or standalone.
     pub is_leader: bool,
+    /// Whether Exhibitor restarts its ZooKeeper by itself; `None` in `cluster/status`, which does not tell.
+    pub restarts: Option<bool>,
 }
 
 /// Reads the answer of `cluster/status`: every member of the servers spec.
@@ -195,7 +199,10 @@ fn status_entry(
     let code = entry.get(code_key).and_then(Value::as_u64).and_then(|code| u32::try_from(code).ok());
     let leader = entry.get("isLeader").and_then(Value::as_bool);
     match (code, leader) {
-        (Some(code), Some(is_leader)) => Ok(StatusEntry { hostname: hostname.to_owned(), code, is_leader }),
+        (Some(code), Some(is_leader)) => {
+            let restarts = entry.pointer("/switches/restarts").and_then(Value::as_bool);
+            Ok(StatusEntry { hostname: hostname.to_owned(), code, is_leader, restarts })
+        }
         (Some(_), None) | (None, _) => Err(shape(document, format!("`{code_key}` or `isLeader` is missing"))),
     }
 }
@@ -307,6 +314,18 @@ pub fn differing_keys(config: &Value, body: &Value) -> Vec<String> {
     keys.into_iter().filter(|key| config.get(*key) != body.get(*key)).cloned().collect()
 }
 
+/// The newest line of `cluster/log` that tells of a start of ZooKeeper, with its time; `None` when it tells of none.
+#[must_use]
+pub fn last_start(log: &str) -> Option<&str> {
+    log.lines().find(|line| line.contains("\tProcess started via: "))
+}
+
+/// The options of ZooKeeper's JVM in a `javaEnvironment` as we write it; `None` for any other.
+pub fn jvm_flags(java: &str) -> Option<std::str::SplitWhitespace<'_>> {
+    let options = java.strip_prefix("export JVMFLAGS=\"")?.strip_suffix('"')?;
+    (!options.contains('"')).then(|| options.split_whitespace())
+}
+
 /// Whether two answers hold the same shared configuration.
 #[must_use]
 pub fn same(one: &Value, other: &Value) -> bool {
@@ -317,6 +336,18 @@ pub fn same(one: &Value, other: &Value) -> bool {
 #[must_use]
 pub fn restarts(keys: &[String]) -> bool {
     keys.iter().any(|key| RESTARTS.contains(&key.as_str()))
+}
+
+/// Whether members with the old value and members with the new one cannot form a quorum together, by the path of a changed
+/// field (`settings.electionPort`, `settings.zooCfgExtra.electionAlg`): then all restart at once.
+#[must_use]
+pub fn restarts_together(path: &str) -> bool {
+    const PORTS: [&str; 2] = ["connectPort", "electionPort"];
+    // How members elect, and how they prove to each other who they are.
+    const LINES: [&str; 3] = ["electionAlg", "quorum.auth.", "sslQuorum"];
+    let key = path.strip_prefix("settings.").unwrap_or(path);
+    let line = key.strip_prefix(ZOO_CFG_KEY).and_then(|line| line.strip_prefix('.'));
+    PORTS.contains(&key) || line.is_some_and(|line| LINES.iter().any(|known| line.starts_with(known)))
 }
 
 /// Gives members their ids: those in `keep` keep theirs from `current`, others get ids above every id ever seen.

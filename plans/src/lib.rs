@@ -22,6 +22,7 @@ pub mod readiness;
 pub mod recovery;
 pub mod report;
 pub mod resource;
+pub mod roll;
 pub mod rules;
 pub mod saved;
 pub mod schedule;

@@ -55,6 +55,11 @@ pub fn assemble(pods: Vec<Pod>, answers: &[PodAnswers]) -> EnsembleState {
     let missed = |own: &ConfigState| own.servers.is_empty() && !servers.is_empty();
     let other = |own: &ConfigState| config.is_some_and(|config| !same(&config.config, &own.config));
     let misread = whose(&answers, missed);
+    let holds = |pod: &&Pod| {
+        let own = answers.iter().find(|answer| answer.pod == pod.name);
+        own.is_some_and(|own| own.state.as_ref().is_ok_and(|state| state.restarts == Some(false)))
+    };
+    let held = pods.iter().filter(holds).filter_map(|pod| pod.ip.clone()).collect();
     let behind = whose(&answers, |own| !missed(own) && other(own));
     EnsembleState {
         gaps: gaps(&answers, &misread),
@@ -64,6 +69,7 @@ pub fn assemble(pods: Vec<Pod>, answers: &[PodAnswers]) -> EnsembleState {
             .any(|answer| answer.config.as_ref().is_ok_and(|config| config.rolling.is_some())),
         misread,
         behind,
+        held,
         pods,
         servers,
         members,
@@ -163,7 +169,8 @@ pub fn reading(state: EnsembleState) -> Reading<EnsembleState> {
     })
 }
 
-/// The ensemble as a live resource: `{"voters", "fixedSize", "settings"}`. An ensemble without members is not formed yet:
+/// The ensemble as a live resource: `{"voters", "fixedSize", "settings"}`, and `"restarts"` where a switch keeps members from
+/// restarting. An ensemble without members is not formed yet:
 /// absent. So is one of whose members none has a pod: the shared configuration outlives a destroy with the data disk, the
 /// members' data does not.
 #[must_use]
@@ -177,11 +184,15 @@ pub fn live(reading: &Reading<EnsembleState>) -> Reading<Live> {
     let Some(config) = state.config.as_ref().filter(|_| !forgotten) else {
         return Reading::Absent;
     };
-    let document = json!({
+    let mut document = json!({
         "voters": crate::quorum::voters(state),
         "fixedSize": fixed_size(config),
         "settings": settings(config),
     });
+    let held = crate::roll::held(state);
+    if let (false, Some(document)) = (held.is_empty(), document.as_object_mut()) {
+        document.insert(crate::diff::RESTARTS.to_owned(), json!(format!("off at {}", held.join(", "))));
+    }
     Reading::Known(Live { document, predicted: None, ownership: Ownership::Ours })
 }
 

@@ -104,6 +104,10 @@ pub struct EnsembleState {
     /// Pods that read another configuration than `config` otherwise, by name: they have not looked at the latest one yet.
     #[serde(default)]
     pub behind: Vec<String>,
+    /// Addresses whose Exhibitor does not restart its ZooKeeper, by a switch of its control panel: what a roll has still to
+    /// restart, or has left so when it was cut off.
+    #[serde(default)]
+    pub held: Vec<String>,
     /// What could not be read about the ensemble.
     pub gaps: Vec<Gap>,
 }

@@ -74,6 +74,8 @@ pub enum Reason {
     ConfigurationLost(Vec<String>),
     /// Pods that read an empty member list where others read one: they are told it again.
     Misread(Vec<String>),
+    /// Members that a roll has not restarted, because it was cut off: their switches are off.
+    RollInterrupted(Vec<String>),
     /// There and equal, but not marked as ours.
     Unmarked,
 }
@@ -195,8 +197,12 @@ pub struct EnsembleTarget {
     pub join: Vec<String>,
     /// Addresses that leave; their pods get a deletion cost that makes the Deployment remove them first.
     pub remove: Vec<String>,
-    /// One by one (`set-rolling`) or all at once (`set`): a first formation, or settings that are live.
+    /// Members restart one by one, followers first, the leader last; else nobody has to (live settings, a first formation), or
+    /// all restart at once.
     pub rolling: bool,
+    /// A znode is written before the step and read on every member after it.
+    #[serde(default)]
+    pub canary: bool,
 }
 
 /// What a change waits for once its calls are done. Verdicts are functions in [`crate::readiness`].

@@ -52,6 +52,12 @@ pub fn voters(state: &EnsembleState) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
+/// Whether the member at this address is in the quorum by its own words.
+#[must_use]
+pub fn serves(state: &EnsembleState, hostname: &str) -> bool {
+    member(state, hostname).is_some_and(|member| in_quorum(member, voters(state) == 1))
+}
+
 fn member<'a>(state: &'a EnsembleState, hostname: &str) -> Option<&'a Member> {
     state.members.iter().find(|member| member.hostname == hostname)
 }

@@ -5,18 +5,21 @@ use crate::exhibitor;
 use serde_json::Value;
 
 /// One setting by name, the place in the file, and Exhibitor's key.
-const SETTINGS: [(&str, &str, &str); 8] = [
+const SETTINGS: [(&str, &str, &str); 9] = [
     ("check", "spec.exhibitor.settings.check", "checkMs"),
     ("settling", "spec.exhibitor.settings.settling", "autoManageInstancesSettlingPeriodMs"),
     ("cleanupPeriod", "spec.exhibitor.settings.cleanupPeriod", "cleanupPeriodMs"),
     ("cleanupMaxFiles", "spec.exhibitor.settings.cleanupMaxFiles", "cleanupMaxFiles"),
     ("backup.period", "spec.exhibitor.settings.backup.period", "backupPeriodMs"),
     ("backup.maxStore", "spec.exhibitor.settings.backup.maxStore", "backupMaxStoreMs"),
-    ("heap", "spec.exhibitor.heap", "javaEnvironment"),
+    ("heap", "spec.exhibitor.heap", exhibitor::JAVA_KEY),
+    (JVM_OPTIONS, "spec.exhibitor.jvmOptions", exhibitor::JAVA_KEY),
     ("clientPort", "spec.exhibitor.clientPort", "clientPort"),
 ];
 /// Names of lines of `zoo.cfg`.
 const ZOO_CFG: &str = "zooCfg.";
+
+const JVM_OPTIONS: &str = "jvmOptions";
 
 /// What a change of a setting does to the members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +28,8 @@ pub enum Effect {
     Live,
     /// Members restart one by one.
     Rolling,
+    /// All members restart together: those with the old value cannot talk to those with the new one.
+    AllAtOnce,
 }
 
 /// A setting with its values.
@@ -61,15 +66,23 @@ pub fn path(name: &str) -> Result<String, Vec<&'static str>> {
 #[must_use]
 pub fn settings(live: &Value, declared: &Value) -> Vec<Setting> {
     let one = |name: &str, key: &str, at: &[&str]| {
-        let value = |of: &Value| at.iter().try_fold(of, |of, key| of.get(key)).cloned();
+        let value = |of: &Value| {
+            let value = at.iter().try_fold(of, |of, key| of.get(key)).cloned();
+            value.map(|value| if key == exhibitor::JAVA_KEY { of_java(name, value) } else { value })
+        };
         let restarts =
             exhibitor::restarts(&at.first().map(|key| (*key).to_owned()).into_iter().collect::<Vec<_>>());
+        let effect = match (restarts, exhibitor::restarts_together(key)) {
+            (_, true) => Effect::AllAtOnce,
+            (true, false) => Effect::Rolling,
+            (false, false) => Effect::Live,
+        };
         Setting {
             name: name.to_owned(),
             key: key.to_owned(),
             live: value(live),
             declared: value(declared),
-            effect: if restarts { Effect::Rolling } else { Effect::Live },
+            effect,
         }
     };
     let mut settings: Vec<Setting> = SETTINGS.iter().map(|(name, _, key)| one(name, key, &[key])).collect();
@@ -82,6 +95,16 @@ pub fn settings(live: &Value, declared: &Value) -> Vec<Setting> {
     }
     settings.sort_by(|one, other| one.name.cmp(&other.name));
     settings
+}
+
+/// What of the options of ZooKeeper's JVM a setting is about: the heap's flags, or all others. Lines that are not ours are shown
+/// as they are.
+fn of_java(name: &str, value: Value) -> Value {
+    let options = value.as_str().and_then(exhibitor::jvm_flags);
+    let Some(options) = options else { return value };
+    let heap = |option: &&str| option.starts_with("-Xms") || option.starts_with("-Xmx");
+    let (heap, others): (Vec<&str>, Vec<&str>) = options.partition(heap);
+    Value::from(if name == JVM_OPTIONS { others } else { heap }.join(" "))
 }
 
 #[cfg(test)]
@@ -103,6 +126,31 @@ mod tests {
         assert_eq!((of("zooCfg.x").declared, of("zooCfg.y").live), (None, None));
         assert_eq!((of("heap").effect, of("heap").declared), (Effect::Rolling, None));
         assert!(all.is_sorted_by(|one, other| one.name < other.name));
+    }
+
+    #[test]
+    fn heap_and_further_options_come_apart() {
+        let flags = |flags: &str| json!({"javaEnvironment": format!("export JVMFLAGS=\"{flags}\"")});
+        let all = settings(&flags("-Xms64m -Xmx64m"), &flags("-Xms64m -Xmx64m -XX:+UseSerialGC -Da=b"));
+        let of = |name: &str| all.iter().find(|one| one.name == name).cloned().unwrap();
+        assert_eq!((of("heap").live, of("heap").declared), (Some(json!("-Xms64m -Xmx64m")), Some(json!("-Xms64m -Xmx64m"))));
+        let options = of("jvmOptions");
+        assert_eq!((options.live, options.declared), (Some(json!("")), Some(json!("-XX:+UseSerialGC -Da=b"))));
+        assert_eq!(options.effect, Effect::Rolling);
+        // Somebody else's lines.
+        let theirs = json!({"javaEnvironment": "export JVMFLAGS=-Xmx1g\nexport X=1"});
+        let all = settings(&theirs, &json!({}));
+        assert!(all.iter().any(|one| one.name == "jvmOptions" && one.live.as_ref() == theirs.get("javaEnvironment")));
+    }
+
+    #[test]
+    fn what_members_have_to_agree_on_changes_at_once() {
+        let lines = json!({"zooCfgExtra": {"electionAlg": "3", "tickTime": "2000", "quorum.auth.enableSasl": "true"}});
+        let all = settings(&lines, &json!({}));
+        let effect = |name: &str| all.iter().find(|one| one.name == name).unwrap().effect;
+        assert_eq!(effect("zooCfg.electionAlg"), Effect::AllAtOnce);
+        assert_eq!(effect("zooCfg.quorum.auth.enableSasl"), Effect::AllAtOnce);
+        assert_eq!(effect("zooCfg.tickTime"), Effect::Rolling);
     }
 
     #[test]

@@ -36,6 +36,9 @@ pub fn disagreements(state: &EnsembleState) -> Vec<String> {
 fn of_member(state: &EnsembleState, member: &Member) -> Vec<&'static str> {
     let serves = member.zookeeper.is_some();
     let mut lines = Vec::new();
+    if member.id.is_some() && state.held.contains(&member.hostname) {
+        lines.push("Exhibitor's switch for restarts is off, a crash would last: a roll was cut off, or goes on");
+    }
     if member.id.is_some() {
         match member.exhibitor {
             Some(SERVING) if !serves => lines.push("Exhibitor says serving, ZooKeeper does not serve"),

@@ -65,6 +65,7 @@ fn json_of(setting: &Setting) -> Value {
     let effect = match setting.effect {
         Effect::Live => "live",
         Effect::Rolling => "rolling",
+        Effect::AllAtOnce => "all-at-once",
     };
     json!({
         "name": setting.name, "key": setting.key, "live": setting.live, "declared": setting.declared,

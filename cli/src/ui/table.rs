@@ -32,6 +32,7 @@ pub(crate) fn settings_table(settings: &[Setting]) -> String {
         let effect = match one.effect {
             Effect::Live => "live",
             Effect::Rolling => "one by one",
+            Effect::AllAtOnce => "all at once",
         };
         let differs = one.declared.is_some() && one.live != one.declared;
         let declared = value(&one.declared) + if differs { " *" } else { "" };

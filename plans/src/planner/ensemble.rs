@@ -10,7 +10,7 @@ use crate::plan::{
     NO_QUORUM, Precondition, ReadyWhen, Reason, StepKind,
 };
 use crate::resource::{KubeKind, ResourceKind};
-use crate::{exhibitor, quorum, views};
+use crate::{exhibitor, quorum, roll, views};
 use serde_json::{Value, json};
 
 pub(super) fn steps(input: &PlanInput<'_>, draft: &mut Draft) {
@@ -41,9 +41,14 @@ pub(super) fn drift(input: &PlanInput<'_>, draft: &mut Draft) {
         let Some(Reading::Known(live)) = input.observed.resources.get(&document.id) else { continue };
         let mut fields = diff::diff(&document.id, &document.body, live).fields;
         let mut reason = Reason::FieldsDiffer;
-        if let Some(state) = input.observed.ensemble.known().filter(|state| !state.misread.is_empty()) {
-            reason = Reason::Misread(state.misread.clone());
-            fields.extend(misread_by(state));
+        if let Some(state) = input.observed.ensemble.known() {
+            let held = roll::held(state);
+            if !state.misread.is_empty() {
+                reason = Reason::Misread(state.misread.clone());
+                fields.extend(misread_by(state));
+            } else if !held.is_empty() {
+                reason = Reason::RollInterrupted(held);
+            }
         }
         if fields.is_empty() {
             continue;
@@ -56,6 +61,7 @@ pub(super) fn drift(input: &PlanInput<'_>, draft: &mut Draft) {
             join: Vec::new(),
             remove: Vec::new(),
             rolling: true,
+            canary: false,
         };
         let precondition = Precondition::Unchanged(diff::fingerprint(&document.id, &document.body, live));
         draft.changes.push(Change {
@@ -104,6 +110,7 @@ pub(super) const fn whoever(voters: u32, rolling: bool) -> EnsembleTarget {
         join: Vec::new(),
         remove: Vec::new(),
         rolling,
+        canary: false,
     }
 }
 
@@ -112,7 +119,7 @@ pub(super) fn grow(document: &Document, to: u32) -> [StepKind; 2] {
     let from = to.saturating_sub(1);
     let alone = from == 1;
     let disruption = if alone { Disruption::All } else { Disruption::OneByOne };
-    let mut change = step(document, whoever(to, !alone), disruption);
+    let mut change = step(document, whoever(to, true), disruption);
     change.reason = Reason::EnsembleStep { from, to };
     change.diff = vec![field("voters", json!(from), json!(to))];
     change.precondition = Precondition::Voters(from);
@@ -206,14 +213,16 @@ fn changes(
         return;
     }
     let (moved, forming) = (members_move(draft, now, wanted), fills_up(state, now, &lost));
-    let mut path = Path { document, live, state, moved, forming, steps: Vec::new() };
+    let canary = input.spec.exhibitor.canary;
+    let mut path = Path { document, live, state, moved, forming, canary, steps: Vec::new() };
     path.tell_again(now);
+    if lost.is_empty() && !(now == wanted && path.restarts(&difference.fields)) {
+        path.resume(now);
+    }
     if !lost.is_empty() {
         path.hurry(now);
         let keep = path.replace_lost(now, &lost);
         path.slow_down(now, keep);
-    } else if now == wanted && difference.fields.is_empty() {
-        // Telling again was all.
     } else if now == wanted {
         path.settings(now, &difference.fields);
     } else {
@@ -239,6 +248,8 @@ fn refuse_unsafe(
     });
     let healthy = quorum::healthy(state) + u32::try_from(back.count()).unwrap_or(0);
     let need = quorum::need(now);
+    // Exhibitor does not start them again: they are what a roll that goes on repairs first.
+    let repaired = down_and_held(state);
     if state.rolling {
         draft.refuse(
             "roll-in-progress",
@@ -249,21 +260,21 @@ fn refuse_unsafe(
     } else if fills_up(state, now, lost) {
         // Its members restart with every newcomer: the gate before the first step waits until they serve.
         return false;
-    } else if let Some(why) = quorum::majority_lost(state).filter(|_| healthy < need) {
+    } else if let Some(why) = quorum::majority_lost(state).filter(|_| healthy + repaired < need) {
         draft.refuse(
             MAJORITY_LOST,
             &document.id,
             why,
             "`zkprov recover` shows what each pod still knows, and rebuilds the ensemble from it",
         );
-    } else if healthy < need {
+    } else if healthy + repaired < need {
         draft.refuse(
             NO_QUORUM,
             &document.id,
             format!("{healthy} of {now} voters serve and {need} are needed: membership must not change now"),
             "look at `zkprov status`; bring the missing members back first",
         );
-    } else if lost.is_empty() && healthy < now {
+    } else if lost.is_empty() && healthy + repaired < now {
         draft.refuse(
             MEMBER_MISSING,
             &document.id,
@@ -285,6 +296,13 @@ fn refuse_unsafe(
         return false;
     }
     true
+}
+
+/// Voters that do not serve and that Exhibitor does not restart.
+fn down_and_held(state: &EnsembleState) -> u32 {
+    let serves = |host: &String| quorum::serves(state, host);
+    let down = roll::held(state).iter().filter(|host| !serves(host)).count();
+    u32::try_from(down).unwrap_or(u32::MAX)
 }
 
 /// Whether Exhibitor is still entering pods by itself, up to the size it was started with: a formation that was cut off.
@@ -324,6 +342,7 @@ fn target(state: &EnsembleState, voters: u32, fixed_size: u32) -> EnsembleTarget
         join: Vec::new(),
         remove: Vec::new(),
         rolling: true,
+        canary: false,
     }
 }
 
@@ -347,6 +366,8 @@ struct Path<'a> {
     /// Exhibitor is still entering pods and restarts the members each time. A roll that comes across waits for ever for a
     /// member that is down; nobody relies on this ensemble yet, so that all may restart together.
     forming: bool,
+    /// Whether steps that restart members are watched by a znode of ours.
+    canary: bool,
     steps: Vec<StepKind>,
 }
 
@@ -385,6 +406,28 @@ impl Path<'_> {
         self.steps.push(StepKind::Change(change));
     }
 
+    /// Restarts those that a roll has not come to, with the configuration as it is, and switches them on again.
+    fn resume(&mut self, now: u32) {
+        let held = roll::held(self.state);
+        if held.is_empty() {
+            return;
+        }
+        let to = target(self.state, now, self.fixed_size(now));
+        let mut change = step(self.document, to, Disruption::OneByOne);
+        if let Some(settings) = change.body.get_mut("settings") {
+            *settings = json!({});
+        }
+        change.diff = diff::diff(&self.document.id, &change.body, self.live).fields;
+        change.diff.retain(|field| field.path == diff::RESTARTS);
+        change.reason = Reason::RollInterrupted(held);
+        self.push(change, now, now);
+    }
+
+    /// Whether a change of these fields restarts members.
+    fn restarts(&self, fields: &[FieldChange]) -> bool {
+        fields.iter().filter_map(setting).any(|key| exhibitor::restarts(&[key]))
+    }
+
     /// A roll waits for each member to look at its ZooKeeper, several times: first let them look often.
     fn hurry(&mut self, now: u32) {
         let live = self.live.document.pointer("/settings/checkMs").cloned().unwrap_or_default();
@@ -419,21 +462,30 @@ impl Path<'_> {
     }
 
     fn settings(&mut self, now: u32, fields: &[FieldChange]) {
-        let key = |field: &FieldChange| {
-            let key = field.path.strip_prefix("settings.")?;
-            Some(key.split('.').next().unwrap_or(key).to_owned())
-        };
-        let keys: Vec<String> = fields.iter().filter_map(key).collect();
-        let (rolled, at_once): (Vec<&String>, Vec<&String>) =
-            keys.iter().partition(|key| exhibitor::restarts(std::slice::from_ref(key)));
-        let restarts = !rolled.is_empty();
+        let restarts = self.restarts(fields);
+        // What a roll that was cut off has left is done by then, unless this one does it.
+        let fields: Vec<FieldChange> =
+            fields.iter().filter(|field| restarts || field.path != diff::RESTARTS).cloned().collect();
+        if fields.is_empty() {
+            return;
+        }
+        let keys: Vec<String> = fields.iter().filter_map(setting).collect();
+        let at_once: Vec<&String> =
+            keys.iter().filter(|key| !exhibitor::restarts(std::slice::from_ref(key))).collect();
+        let together = fields.iter().any(|field| exhibitor::restarts_together(&field.path));
         let mut to = target(self.state, now, now);
-        to.rolling = restarts;
-        let mut change =
-            step(self.document, to, if restarts { Disruption::OneByOne } else { Disruption::None });
-        change.diff = fields.to_vec();
+        to.rolling = restarts && !together;
+        let disruption = match (restarts, together) {
+            (_, true) => Disruption::All,
+            (true, false) => Disruption::OneByOne,
+            (false, false) => Disruption::None,
+        };
+        let mut change = step(self.document, to, disruption);
+        change.diff = fields;
         if !restarts {
             change.notes.push("in force at once, no member restarts".to_owned());
+        } else if together {
+            change.notes.push("members with the old value cannot talk to those with the new one".to_owned());
         } else if !at_once.is_empty() {
             let at_once: Vec<&str> = at_once.iter().map(|key| key.as_str()).collect();
             change.notes.push(format!("{} alone would be in force at once", at_once.join(", ")));
@@ -469,7 +521,7 @@ impl Path<'_> {
             keep.retain(|address| !to.remove.contains(address));
             to.keep.clone_from(&keep);
             let alone = size.min(next) == 1 || self.forming;
-            to.rolling = !alone;
+            to.rolling = !self.forming;
             let mut change =
                 step(self.document, to, if alone { Disruption::All } else { Disruption::OneByOne });
             change.reason = Reason::EnsembleStep { from: size, to: next };
@@ -494,11 +546,20 @@ impl Path<'_> {
     fn push(&mut self, mut change: Change, from: u32, to: u32) {
         let most = from.max(to);
         self.keep_whoever_is_there(&mut change);
+        for call in &mut change.calls {
+            if let Call::SetEnsemble(target) = call {
+                target.canary = self.canary;
+            }
+        }
+        let lost = u32::try_from(quorum::lost(self.state).len()).unwrap_or(from);
+        let first = !self.steps.iter().any(|step| matches!(step, StepKind::Gate(_)));
+        // Down since a roll was cut off: the first roll restarts them before all others.
+        let down = if first { down_and_held(self.state) } else { 0 };
         self.steps.push(StepKind::Gate(Gate::Quorum {
             voters: from,
             need: quorum::need(to),
-            // What the gate asks for: all, but for those whose pods are gone.
-            healthy: from.saturating_sub(u32::try_from(quorum::lost(self.state).len()).unwrap_or(from)),
+            // What the gate asks for: all, but for those whose pods are gone, and those that the step brings back.
+            healthy: from.saturating_sub(lost).saturating_sub(down),
             // One member restarts at a time; a member that leaves is away besides.
             during: if to < from { to.saturating_sub(1) } else { most.saturating_sub(1) },
         }));
@@ -510,6 +571,12 @@ impl Path<'_> {
     fn precondition(&self) -> Precondition {
         Precondition::Unchanged(diff::fingerprint(&self.document.id, &self.document.body, self.live))
     }
+}
+
+/// The setting that a field is about.
+fn setting(field: &FieldChange) -> Option<String> {
+    let key = field.path.strip_prefix("settings.")?;
+    Some(key.split('.').next().unwrap_or(key).to_owned())
 }
 
 /// What each pod reads that has misread the shared configuration, and what it is to read.

@@ -63,6 +63,9 @@ pub(super) fn reason(change: &Change) -> String {
         }
         Reason::Misread(pods) => format!("{} read an empty list of members", pods.join(", ")),
         Reason::Rebuilt(pod) => format!("the majority is lost; rebuilt from what {pod} holds"),
+        Reason::RollInterrupted(hosts) => {
+            format!("a roll was cut off before it came to {}", hosts.join(", "))
+        }
         Reason::MembersLost(lost) => format!("members without a pod: {}", lost.join(", ")),
         Reason::Unmarked => "exists without our mark, becomes ours".to_owned(),
     }
@@ -73,7 +76,7 @@ pub(super) const fn disruption(change: &Change) -> Option<&'static str> {
     match change.disruption {
         Disruption::None => None,
         Disruption::FileServer => Some("the file server is away for a while; members keep serving"),
-        Disruption::OneByOne => Some("members restart one by one, the quorum holds"),
+        Disruption::OneByOne => Some("members restart one by one, followers first, the leader last"),
         Disruption::All => Some("all members restart together, clients wait"),
     }
 }

@@ -292,8 +292,14 @@ pub struct Exhibitor {
     /// ZooKeeper's heap with its unit.
     #[schemars(extend("format" = "heap", "default" = "256MiB"))]
     pub heap: Option<String>,
+    /// Further options of ZooKeeper's JVM, with spaces between them.
+    #[schemars(extend("format" = "jvm-options", "default" = ""))]
+    pub jvm_options: Option<String>,
     /// Exhibitor's shared settings.
     pub settings: Option<Settings>,
+    /// Write the znode `/zkprov` before each step that restarts members, and read it on every member after it.
+    #[schemars(extend("default" = true))]
+    pub canary: Option<bool>,
     /// ZooKeeper's client port.
     #[schemars(range(min = 1, max = 65535), extend("default" = 2181))]
     pub client_port: Option<u16>,

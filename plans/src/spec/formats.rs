@@ -33,6 +33,7 @@ const FORMATS: &[Format] = &[
     ("heap", Some("^[0-9]+(MiB|GiB)$"), |text| quantity::heap_mib(text).map(drop)),
     ("host", None, host),
     ("hour", Some("^([01][0-9]|2[0-3]):00$"), hour),
+    ("jvm-options", None, super::jvm_options::check),
     ("kube-label-key", None, kube_label_key),
     ("kube-label-value", None, kube_label_value),
     ("label-key", Some("^[a-z]([a-z0-9_-]{0,61}[a-z0-9])?$"), label_key),
@@ -72,7 +73,7 @@ pub(super) fn find(name: &str) -> Option<&'static Format> {
     FORMATS.iter().find(|(known, _, _)| *known == name)
 }
 
-fn refuse(code: &'static str, message: String, reason: &str, fix: String) -> Verdict {
+pub(super) fn refuse(code: &'static str, message: String, reason: &str, fix: String) -> Verdict {
     Err(Problem { code, message, reason: reason.to_owned(), fix })
 }
 

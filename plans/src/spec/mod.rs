@@ -5,6 +5,7 @@ mod complete;
 mod edit;
 pub mod file;
 mod formats;
+mod jvm_options;
 mod load;
 #[cfg(test)]
 mod load_tests;

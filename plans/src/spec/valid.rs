@@ -246,6 +246,12 @@ pub struct Exhibitor {
     pub resources: Resources,
     /// ZooKeeper's heap in MiB, default 256.
     pub heap_mib: u32,
+    /// Further options of ZooKeeper's JVM, one space between two; empty by default.
+    #[serde(default)]
+    pub jvm_options: String,
+    /// A znode of ours shows at each step that restarts members that nothing is lost; default true.
+    #[serde(default)]
+    pub canary: bool,
     /// Exhibitor's settings.
     pub settings: Settings,
     /// Client port, default 2181.

@@ -6,6 +6,7 @@ mod gateway;
 mod page;
 mod reach;
 mod read;
+mod roll;
 mod seen;
 mod write;
 

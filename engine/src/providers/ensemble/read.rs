@@ -18,7 +18,7 @@ use zkprov_plans::resource::ResourceId;
 /// Deadline of `cluster/status`: Exhibitor itself waits up to 13 s for members that are gone.
 const STATUS: Duration = Duration::from_secs(20);
 /// Deadline of the questions that a pod answers by itself.
-const OWN: Duration = Duration::from_secs(10);
+pub(super) const OWN: Duration = Duration::from_secs(10);
 
 /// One look at an ensemble.
 pub(super) struct Sight {
@@ -72,7 +72,7 @@ impl EnsembleProvider {
     }
 
     /// Asks one pod's Exhibitor; an error is a line for people.
-    async fn exhibitor(
+    pub(super) async fn exhibitor(
         &self,
         id: &ResourceId,
         pod: &Value,

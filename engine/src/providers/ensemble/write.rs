@@ -1,6 +1,7 @@
 //! Setting the shared configuration: always the whole document, read back and compared.
 
 use super::read::{Sight, proxied};
+use super::roll::Roll;
 use super::{EnsembleProvider, namespace};
 use crate::error::{ProviderError, ProviderErrorKind};
 use crate::provider::{Course, Progress};
@@ -15,7 +16,7 @@ use zkprov_plans::document::FIELD_MANAGER;
 use zkprov_plans::exhibitor::{self, ExhibitorError};
 use zkprov_plans::observed::{EnsembleState, Server};
 use zkprov_plans::plan::{Change, EnsembleTarget, Reason};
-use zkprov_plans::quorum;
+use zkprov_plans::{quorum, roll};
 use zkprov_plans::resource::ResourceId;
 
 /// Which pods a Deployment removes first: the lowest cost.
@@ -55,20 +56,20 @@ impl EnsembleProvider {
         self.mark_leaving(id, &sight, &servers, target).await?;
         let keys = exhibitor::differing_keys(live, &body);
         // Told again, it is written as it is.
-        if keys.is_empty() && !matches!(change.reason, Reason::Misread(_)) {
-            return Ok(());
+        let posts = !keys.is_empty() || matches!(change.reason, Reason::Misread(_));
+        let rolls = target.rolling && (exhibitor::restarts(&keys) || !roll::held(state).is_empty());
+        let roll = Roll { id, body: &body, servers: &servers, leaving: &target.remove, progress };
+        if posts {
+            if rolls {
+                self.hold(&roll, &sight).await?;
+            }
+            let pod = spokesman(&sight)
+                .ok_or_else(|| fail(ProviderErrorKind::Stale, "the pod that answered is gone".to_owned()))?;
+            progress(Course::Doing(format!("config/set: {}", exhibitor::format_servers(&servers))));
+            let taken = self.post(id, pod, "config/set", &body).await?;
+            self.read_back(id, &body, taken, doing()).await?;
         }
-        let rolling = target.rolling && exhibitor::restarts(&keys);
-        let pod = spokesman(&sight)
-            .ok_or_else(|| fail(ProviderErrorKind::Stale, "the pod that answered is gone".to_owned()))?;
-        let path = if rolling { "config/set-rolling" } else { "config/set" };
-        progress(Course::Doing(format!("{path}: {}", exhibitor::format_servers(&servers))));
-        let taken = self.post(id, pod, path, &body).await?;
-        if rolling && taken.is_ok() {
-            // Until the roll is over Exhibitor tells the configuration from before it.
-            self.until_still(id, progress).await?;
-        }
-        self.read_back(id, &body, taken, doing()).await
+        if rolls { self.roll(&roll).await } else { Ok(()) }
     }
 
     /// Posts the document; `Err` inside is Exhibitor's own refusal.

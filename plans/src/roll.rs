@@ -1,0 +1,145 @@
+//! A roll that zkprov drives: which member's ZooKeeper restarts next, decided anew from each look at the ensemble.
+//!
+//! Exhibitor's own rolls go alphabetically, so that the leader is seldom last, and each election stops writes. So every member
+//! concerned is first told not to restart by itself (a switch of Exhibitor's control panel), then the configuration is
+//! set for all, then ZooKeeper is restarted member by member. A member whose switch is on has been restarted: a roll that is
+//! cut off leaves in the switches themselves what is still to do.
+
+use crate::observed::{EnsembleState, Member, Mode};
+use crate::quorum::{self, serves};
+use std::cmp::Reverse;
+
+/// Exhibitor's code of a ZooKeeper that runs without a quorum.
+const NOT_SERVING: u32 = 2;
+
+/// A restart that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restarted {
+    /// Whose, by address.
+    pub host: String,
+    /// The last transaction of the quorum before it: what the member has to know to count as synced.
+    pub floor: u64,
+}
+
+/// What a roll does next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// ZooKeeper at this address restarts.
+    Restart(String),
+    /// ZooKeeper at this address, which leaves the ensemble, stops for good.
+    Stop(String),
+    /// The member is back and has synced: its Exhibitor may restart it again by itself.
+    Release(String),
+    /// Not yet, and why.
+    Wait(String),
+    /// Every member has been restarted.
+    Done,
+}
+
+/// Addresses of voters that are still to be restarted: their switches are off.
+#[must_use]
+pub fn held(state: &EnsembleState) -> Vec<String> {
+    let held = state.servers.iter().filter(|server| state.held.contains(&server.hostname));
+    held.map(|server| server.hostname.clone()).collect()
+}
+
+/// The last transaction that the ensemble knows now, or of the one that serves alone while it gets its first peer.
+#[must_use]
+pub fn floor(state: &EnsembleState) -> u64 {
+    let of_quorum = quorum::last_transaction(state);
+    let alone = || last(state).and_then(|host| member(state, host)?.zookeeper.as_ref()?.transaction());
+    if of_quorum == 0 { alone().unwrap_or(0) } else { of_quorum }
+}
+
+/// The next action: who does not serve first, for it costs nothing and may be what is repaired; then followers; then those
+/// of `leaving` that still run; the leader last. A leader that leaves goes first: who no longer knows it could not follow it.
+#[must_use]
+pub fn next(state: &EnsembleState, leaving: &[String], restarted: Option<&Restarted>) -> Next {
+    if let Some(restarted) = restarted {
+        return back(state, restarted);
+    }
+    let leaves = |wanted: fn(Mode) -> bool| {
+        let runs = |host: &&String| mode(state, host).is_some_and(wanted);
+        leaving.iter().find(runs).cloned()
+    };
+    if let Some(leader) = leaves(|mode| mode == Mode::Leader) {
+        return Next::Stop(leader);
+    }
+    let mut held = held(state);
+    let last = last(state);
+    held.sort_by_key(|host| (last == Some(host.as_str()), serves(state, host)));
+    let Some(first) = held.first() else {
+        return leaves(|_| true).map_or(Next::Done, Next::Stop);
+    };
+    if serves(state, first) && last == Some(first.as_str()) && quorum::voters(state) > 1 {
+        if let Some(host) = leaves(|_| true) {
+            return Next::Stop(host);
+        }
+    }
+    match missing(state, first) {
+        Some(host) => Next::Wait(format!("{host} to serve before {first} restarts")),
+        None => Next::Restart(first.clone()),
+    }
+}
+
+/// Who leads, or, where nobody does, who serves alone and knows most.
+fn last(state: &EnsembleState) -> Option<&str> {
+    let voters = || state.members.iter().filter(|member| member.id.is_some());
+    let in_mode = |wanted: Mode| {
+        voters().filter(move |member| member.zookeeper.as_ref().is_some_and(|srvr| srvr.mode == wanted))
+    };
+    let known = |member: &&Member| {
+        (member.zookeeper.as_ref().and_then(|srvr| srvr.transaction()), Reverse(member.id))
+    };
+    let leader = in_mode(Mode::Leader).max_by_key(known);
+    leader.or_else(|| in_mode(Mode::Standalone).max_by_key(known)).map(|member| member.hostname.as_str())
+}
+
+/// A voter besides `host` that is away: no restart may cost a second vote. Two voters have none to spare in any case, and
+/// one that waits for its peer to come from an ensemble of one cannot serve before.
+fn missing<'a>(state: &'a EnsembleState, host: &str) -> Option<&'a str> {
+    if !serves(state, host) && !alone(state, host) {
+        return None;
+    }
+    let there = |other: &str| serves(state, other) || quorum::voters(state) == 2 && runs(state, other);
+    state
+        .servers
+        .iter()
+        .map(|server| server.hostname.as_str())
+        .find(|other| *other != host && !there(other))
+}
+
+/// Whether a restarted member is back: in the quorum, and knowing all that was known before.
+fn back(state: &EnsembleState, restarted: &Restarted) -> Next {
+    let host = &restarted.host;
+    let Some(member) = member(state, host) else {
+        return Next::Wait(format!("{host} to be seen again"));
+    };
+    // Its only peer has the old list yet, or is down: together they serve once that has restarted, too.
+    let pair = quorum::voters(state) == 2 && !held(state).iter().all(|other| other == host);
+    let synced = member.zookeeper.as_ref().and_then(|srvr| srvr.transaction()) >= Some(restarted.floor);
+    match (serves(state, host), synced) {
+        (true, true) => Next::Release(host.clone()),
+        (true, false) => Next::Wait(format!("{host} to sync with the leader")),
+        (false, _) if pair && runs(state, host) => Next::Release(host.clone()),
+        (false, _) => Next::Wait(format!("{host} to come back")),
+    }
+}
+
+fn member<'a>(state: &'a EnsembleState, host: &str) -> Option<&'a Member> {
+    state.members.iter().find(|member| member.hostname == host)
+}
+
+fn mode(state: &EnsembleState, host: &str) -> Option<Mode> {
+    member(state, host)?.zookeeper.as_ref().map(|srvr| srvr.mode)
+}
+
+fn alone(state: &EnsembleState, host: &str) -> bool {
+    mode(state, host) == Some(Mode::Standalone)
+}
+
+/// Whether its ZooKeeper runs and looks for a quorum.
+fn runs(state: &EnsembleState, host: &str) -> bool {
+    let looks = |member: &Member| member.zookeeper.is_none() && member.exhibitor == Some(NOT_SERVING);
+    serves(state, host) || member(state, host).is_some_and(looks)
+}
