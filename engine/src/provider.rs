@@ -1,10 +1,11 @@
 //! The trait each API is reached through. One provider per API, not one per kind.
 
-use crate::error::ProviderError;
+use crate::error::{ProviderError, ProviderErrorKind};
 use futures::future::BoxFuture;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use zkprov_plans::document::Desired;
+use zkprov_plans::measure::Measure;
 use zkprov_plans::observed::{Live, Observed, Reading, RunningOperation};
 use zkprov_plans::plan::{Call, Change};
 use zkprov_plans::readiness::Verdict;
@@ -93,6 +94,33 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// When the API does not answer.
     fn ready<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Verdict, ProviderError>>;
+
+    /// Measures what a change must not cost, before it: `None` where there is nothing to measure. `mark` is written where the
+    /// change says so, to be found again by [`Self::measure_again`].
+    ///
+    /// # Errors
+    /// When the API does not answer, or does not take the mark.
+    fn measure<'a>(
+        &'a self,
+        _change: &'a Change,
+        _mark: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Measure>, ProviderError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// Measures the same after the change, on every member by itself.
+    ///
+    /// # Errors
+    /// When the API does not answer.
+    fn measure_again<'a>(
+        &'a self,
+        change: &'a Change,
+        before: &'a Measure,
+    ) -> BoxFuture<'a, Result<Measure, ProviderError>> {
+        let nothing = format!("nothing was measured of {} before", change.id);
+        let error = ProviderError::new(ProviderErrorKind::Invalid, format!("measuring {}", before.zxid), nothing);
+        Box::pin(async { Err(error) })
+    }
 
     /// Returns when it is worth looking again: something changed, or a pause has passed. The pause is the provider's own
     /// (its pace), a watch where the API has one.

@@ -1,5 +1,6 @@
 //! What happens while a plan is carried out: one enum for progress, JSON lines and recordings.
 
+use crate::measure::Measure;
 use crate::plan::StepIndex;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,16 @@ pub enum Event {
         error: String,
         /// Milliseconds until the next try.
         delay_ms: u64,
+    },
+    /// What was measured of the ensemble before and after a step that restarts members; where something has gone back, the step
+    /// fails next.
+    StepMeasured {
+        /// Which.
+        step: StepIndex,
+        /// Before its first call.
+        before: Measure,
+        /// When all serve again.
+        after: Measure,
     },
     /// A step is done.
     StepFinished {

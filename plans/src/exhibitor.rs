@@ -392,6 +392,20 @@ pub fn parse_result(answer: &Value) -> Result<(), String> {
     }
 }
 
+/// What a znode holds, by the answer of `explorer/node-data`; empty when there is no such znode.
+///
+/// # Errors
+/// Exhibitor's message when its ZooKeeper does not answer, or what is wrong with the answer.
+pub fn parse_node(answer: &Value) -> Result<String, String> {
+    let text = |key: &str| answer.get(key).and_then(Value::as_str);
+    match (text("str"), text("stat")) {
+        (Some(_), Some(stat)) if stat.contains("* not found *") => Ok(String::new()),
+        (Some("Exception"), Some(why)) if !why.starts_with("czxid") => Err(why.to_owned()),
+        (Some(value), Some(_)) => Ok(value.to_owned()),
+        (Some(_), None) | (None, _) => Err("the answer of `explorer/node-data` has no `str` or no `stat`".to_owned()),
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod recorded;
 #[cfg(test)]

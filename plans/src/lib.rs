@@ -12,6 +12,7 @@ pub mod event;
 pub mod exhibitor;
 pub mod labels;
 pub mod managed_fields;
+pub mod measure;
 pub mod members;
 pub mod observed;
 pub mod plan;

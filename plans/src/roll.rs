@@ -98,7 +98,7 @@ fn last(state: &EnsembleState) -> Option<&str> {
 /// A voter besides `host` that is away: no restart may cost a second vote. Two voters have none to spare in any case, and
 /// one that waits for its peer to come from an ensemble of one cannot serve before.
 fn missing<'a>(state: &'a EnsembleState, host: &str) -> Option<&'a str> {
-    if !serves(state, host) && !alone(state, host) {
+    if !serves(state, host) && last(state) != Some(host) {
         return None;
     }
     let there = |other: &str| serves(state, other) || quorum::voters(state) == 2 && runs(state, other);
@@ -134,12 +134,11 @@ fn mode(state: &EnsembleState, host: &str) -> Option<Mode> {
     member(state, host)?.zookeeper.as_ref().map(|srvr| srvr.mode)
 }
 
-fn alone(state: &EnsembleState, host: &str) -> bool {
-    mode(state, host) == Some(Mode::Standalone)
-}
-
 /// Whether its ZooKeeper runs and looks for a quorum.
 fn runs(state: &EnsembleState, host: &str) -> bool {
     let looks = |member: &Member| member.zookeeper.is_none() && member.exhibitor == Some(NOT_SERVING);
     serves(state, host) || member(state, host).is_some_and(looks)
 }
+
+#[cfg(test)]
+mod tests;

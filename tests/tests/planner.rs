@@ -58,6 +58,7 @@ fn members(voters: u32) -> EnsembleState {
     EnsembleState {
         misread: Vec::new(),
         behind: Vec::new(),
+        held: Vec::new(),
         pods: (1..=voters)
             .map(|id| Pod {
                 name: format!("exhibitor-{id}"),
@@ -221,6 +222,88 @@ fn a_missing_member_stops_every_other_change_of_the_ensemble() {
     let plan = planned(&spec, &five, &observed, Mode::Apply);
     assert!(path(&plan).is_empty());
     assert!(plan.findings.iter().any(|finding| finding.fatal && finding.code == "member-missing"));
+}
+
+/// Restarts are switched off at these members, as their own `cluster/state` says and so the live document.
+fn hold(observed: &mut Observed, ids: &[u32]) {
+    let hosts: Vec<String> = ids.iter().map(|id| format!("10.0.0.{id}")).collect();
+    for (id, reading) in &mut observed.resources {
+        if let (ResourceKind::Ensemble, Reading::Known(live)) = (id.kind, reading) {
+            live.document[diff::RESTARTS] = format!("off at {}", hosts.join(", ")).into();
+        }
+    }
+    if let Reading::Known(state) = &mut observed.ensemble {
+        state.held = hosts;
+    }
+}
+
+#[test]
+fn a_roll_that_was_cut_off_is_named_and_goes_on() {
+    let (spec, desired) = tutorial(&[]);
+    let mut observed = everything(&desired, 3);
+    hold(&mut observed, &[1, 2]);
+    let plan = planned(&spec, &desired, &observed, Mode::Apply);
+    golden("tutorial-roll-interrupted.txt", &shown(&spec, &plan));
+    let reasons: Vec<_> = plan.changes().map(|(_, change)| &change.reason).collect();
+    let held = Reason::RollInterrupted(vec!["10.0.0.1".to_owned(), "10.0.0.2".to_owned()]);
+    assert!(reasons.contains(&&held), "{reasons:?}");
+    let drift = planned(&spec, &desired, &observed, Mode::RefreshOnly);
+    assert!(drift.changes().any(|(_, change)| change.reason == held));
+
+    // A member that the roll has left down is what it repairs.
+    if let Reading::Known(state) = &mut observed.ensemble {
+        state.members[0].zookeeper = None;
+    }
+    let plan = planned(&spec, &desired, &observed, Mode::Apply);
+    assert!(!plan.findings.iter().any(|finding| finding.fatal), "{:?}", plan.findings);
+    assert!(shown(&spec, &plan).contains("healthy 2 -> 2"), "{}", shown(&spec, &plan));
+    // Another one is not.
+    if let Reading::Known(state) = &mut observed.ensemble {
+        state.members[2].zookeeper = None;
+    }
+    let plan = planned(&spec, &desired, &observed, Mode::Apply);
+    assert!(plan.findings.iter().any(|finding| finding.fatal && finding.code == "member-missing"));
+}
+
+#[test]
+fn a_roll_that_was_cut_off_is_rolled_back_by_the_file_and_ended_before_the_size_changes() {
+    let (_, before) = tutorial(&[]);
+    let mut observed = everything(&before, 3);
+    hold(&mut observed, &[2]);
+    let rolled = |plan: &Plan| -> Vec<bool> {
+        let changes = plan.changes().map(|(_, change)| matches!(change.reason, Reason::RollInterrupted(_)));
+        changes.collect()
+    };
+    let (spec, desired) = tutorial(&["spec.exhibitor.heap=300MiB"]);
+    predict(&mut observed, &desired);
+    let plan = planned(&spec, &desired, &observed, Mode::Apply);
+    let both = plan.changes().any(|(_, change)| {
+        let paths: Vec<&str> = change.diff.iter().map(|field| field.path.as_str()).collect();
+        paths == ["restarts", "settings.javaEnvironment"]
+    });
+    assert!(both && !rolled(&plan).contains(&true), "one roll does both: {}", shown(&spec, &plan));
+    let (spec, desired) = tutorial(&["spec.exhibitor.replicas=5"]);
+    predict(&mut observed, &desired);
+    let plan = planned(&spec, &desired, &observed, Mode::Apply);
+    let steps: Vec<&Reason> = plan.changes().map(|(_, change)| &change.reason).collect();
+    let at = |wanted: fn(&Reason) -> bool| steps.iter().position(|reason| wanted(reason)).unwrap();
+    let (ended, grown) = (
+        at(|reason| matches!(reason, Reason::RollInterrupted(_))),
+        at(|reason| matches!(reason, Reason::EnsembleStep { .. })),
+    );
+    assert!(ended < grown, "{steps:?}");
+}
+
+#[test]
+fn what_members_have_to_agree_on_restarts_all_at_once() {
+    let (_, before) = tutorial(&["spec.exhibitor.settings.zooCfg.electionAlg=3"]);
+    let (spec, desired) = tutorial(&["spec.exhibitor.settings.zooCfg.electionAlg=1"]);
+    let mut observed = everything(&before, 3);
+    predict(&mut observed, &desired);
+    let plan = planned(&spec, &desired, &observed, Mode::Apply);
+    assert!(shown(&spec, &plan).contains("all members restart together"), "{}", shown(&spec, &plan));
+    let rolling = |target: &zkprov_plans::plan::EnsembleTarget| target.rolling;
+    assert!(targets(&plan).iter().filter(|target| rolling(target)).count() <= 1, "{:?}", targets(&plan));
 }
 
 #[test]

@@ -126,6 +126,7 @@ impl EventSink for Progress {
                     Duration::from_millis(delay_ms).as_secs_f64()
                 ));
             }
+            Event::StepMeasured { before, after, .. } => self.line(&format!("  {}", before.words(&after))),
             Event::StepFinished { step, elapsed_ms } => {
                 let (subject, action) = self.end(step);
                 let (done, steps) = {

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 use zkprov_plans::diff;
 use zkprov_plans::event::Event;
+use zkprov_plans::measure::Measure;
 use zkprov_plans::observed::{Live, Ownership, Reading};
 use zkprov_plans::plan::{
     Action, Call, Change, FieldChange, Gate, Plan, Precondition, ReadyWhen, Reason, StepIndex,
@@ -51,14 +52,43 @@ impl Context<'_> {
             self.patiently(|| self.run.providers.lock(&change.id)).await?;
         }
         let provider = self.patiently(|| self.run.providers.of(&change.id)).await?;
+        let mut before = None;
         if change.via.is_none() {
             match self.start(&provider, change).await? {
-                Start::Go(live) => self.calls(&provider, change, live).await?,
+                Start::Go(live) => {
+                    let mark = format!("{}/{}", self.run.run_id, self.index);
+                    before = self.patiently(|| provider.measure(change, &mark)).await?;
+                    self.calls(&provider, change, live).await?;
+                }
                 Start::AlreadyDone => {}
                 Start::Outgrown => return Ok(()),
             }
         }
-        self.wait(&provider, change, Asks::AsPlanned).await
+        self.wait(&provider, change, Asks::AsPlanned).await?;
+        match before {
+            Some(before) => self.compare(&provider, change, before).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Measures again, and fails the step when something of what was measured before has gone back.
+    async fn compare(
+        &self,
+        provider: &Arc<dyn Provider>,
+        change: &Change,
+        before: Measure,
+    ) -> Result<(), ProviderError> {
+        let after = self.patiently(|| provider.measure_again(change, &before)).await?;
+        let lost = before.lost(&after);
+        self.run.sink.emit(Event::StepMeasured { step: self.index, before, after });
+        match lost {
+            Some(lost) => {
+                let doing = format!("comparing {} with what it was before the step", change.id);
+                Err(ProviderError::new(Kind::Failed, doing, lost)
+                    .hint("change nothing more; look for the member or the backup that has what is missing"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Repeats a harmless call until it is answered; a lasting fault ends it.

@@ -3,6 +3,7 @@
 use crate::fixtures::{change, desired, spec};
 use crate::loopback::{Answer, Seen, Server};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -41,6 +42,12 @@ struct Stage {
     marked: Vec<u32>,
     /// A pod that reads an empty list until somebody writes again.
     misread: AtomicU32,
+    /// Switches stay where they are.
+    stuck: bool,
+    /// Pods whose switch for restarts is off.
+    held: Mutex<BTreeSet<u32>>,
+    /// What was asked of ZooKeeper's processes, in order.
+    asked: Mutex<Vec<String>>,
 }
 
 impl Stage {
@@ -61,6 +68,9 @@ impl Stage {
             silent: Vec::new(),
             marked: Vec::new(),
             misread: AtomicU32::new(0),
+            stuck: false,
+            held: Mutex::default(),
+            asked: Mutex::default(),
         }
     }
 
@@ -94,7 +104,26 @@ impl Stage {
                 Answer::Json(200, json!({"config": config}))
             }
             "cluster/status" => Answer::Json(200, Value::Array(self.statuses())),
-            "cluster/state" => Answer::Json(200, json!({"state": 3, "isLeader": true})),
+            "cluster/state" => {
+                let restarts = !self.held.lock().unwrap().contains(&pod);
+                let switches = json!({"restarts": restarts, "cleanup": true, "backups": true});
+                Answer::Json(200, json!({"switches": switches, "state": 3, "isLeader": true}))
+            }
+            "cluster/set/restarts/false" if self.stuck => self.done(|| ()),
+            "cluster/set/restarts/false" => self.done(|| self.held.lock().unwrap().insert(pod)),
+            "cluster/set/restarts/true" => self.done(|| self.held.lock().unwrap().remove(&pod)),
+            "cluster/restart" | "cluster/stop" => {
+                let verb = endpoint.rsplit('/').next().unwrap();
+                self.done(|| self.asked.lock().unwrap().push(format!("{verb} {pod}")))
+            }
+            "cluster/log" => {
+                let asked = self.asked.lock().unwrap();
+                let starts = asked.iter().filter(|line| **line == format!("restart {pod}")).count();
+                Answer::Json(200, json!(format!("time {starts}\tINFO\tProcess started via: zkServer.sh\n")))
+            }
+            "cluster/4ltr/srvr" if self.asked.lock().unwrap().contains(&format!("stop {pod}")) => {
+                Answer::Json(200, json!(""))
+            }
             "cluster/4ltr/srvr" => {
                 let first = self.servers().split(',').next().unwrap().ends_with(&address);
                 let mode = if first { "leader" } else { "follower" };
@@ -108,6 +137,11 @@ impl Stage {
             "config/set" | "config/set-rolling" => self.take(&seen.body),
             other => panic!("{other}"),
         }
+    }
+
+    fn done<T>(&self, act: impl FnOnce() -> T) -> Answer {
+        act();
+        Answer::Json(200, json!({"message": "OK", "succeeded": true}))
     }
 
     fn statuses(&self) -> Vec<Value> {
@@ -189,14 +223,8 @@ impl Run {
 
 fn target(voters: u32, keep: &[&str], remove: &[&str], rolling: bool) -> EnsembleTarget {
     let hosts = |hosts: &[&str]| hosts.iter().map(|host| (*host).to_owned()).collect();
-    EnsembleTarget {
-        voters,
-        fixed_size: 3,
-        keep: hosts(keep),
-        join: Vec::new(),
-        remove: hosts(remove),
-        rolling,
-    }
+    let (keep, remove) = (hosts(keep), hosts(remove));
+    EnsembleTarget { voters, fixed_size: 3, keep, join: Vec::new(), remove, rolling, canary: false }
 }
 
 const THREE: &str = "1:10.0.0.1,2:10.0.0.2,3:10.0.0.3";
@@ -231,7 +259,29 @@ async fn adds_one_voter_and_keeps_the_ids() {
     let run = Run::new(Stage::new(5, "1:10.0.0.1,4:10.0.0.2,7:10.0.0.3")).await;
     run.set(target(4, &["10.0.0.1", "10.0.0.2", "10.0.0.3"], &[], true), json!({})).await.unwrap();
     assert_eq!(run.stage.servers(), "1:10.0.0.1,4:10.0.0.2,7:10.0.0.3,8:10.0.0.4");
-    assert_eq!(run.writes(), ["POST pod-1:8282/proxy/exhibitor/v1/config/set-rolling"]);
+    assert_eq!(run.writes(), ["POST pod-1:8282/proxy/exhibitor/v1/config/set"]);
+    // The newcomer does not follow in this play: only the order of the others counts.
+    assert_eq!(*run.stage.asked.lock().unwrap(), ["restart 2", "restart 3", "restart 4", "restart 1"]);
+    assert!(run.stage.held.lock().unwrap().is_empty(), "all are switched on again");
+}
+
+#[tokio::test]
+async fn nothing_is_posted_to_members_whose_switches_cannot_be_turned() {
+    let run = Run::new(Stage { stuck: true, ..Stage::new(3, THREE) }).await;
+    let keep = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
+    let error = run.set(target(3, &keep, &[], true), json!({"clientPort": "2182"})).await.unwrap_err();
+    assert_eq!(error.kind, ProviderErrorKind::Transient, "{error}");
+    assert!(run.writes().is_empty());
+}
+
+#[tokio::test]
+async fn a_roll_that_was_cut_off_restarts_the_rest_and_writes_nothing() {
+    let run = Run::new(Stage::new(3, THREE)).await;
+    run.stage.held.lock().unwrap().extend([1, 3]);
+    let keep = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
+    run.set(target(3, &keep, &[], true), json!({})).await.unwrap();
+    assert_eq!(*run.stage.asked.lock().unwrap(), ["restart 3", "restart 1"]);
+    assert!(run.writes().is_empty() && run.stage.held.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -239,7 +289,7 @@ async fn who_leaves_is_marked_before_and_who_stays_is_not() {
     let run = Run::new(Stage { marked: vec![2], ..Stage::new(3, THREE) }).await;
     run.set(target(2, &["10.0.0.1", "10.0.0.2"], &["10.0.0.3"], true), json!({})).await.unwrap();
     assert_eq!(run.stage.servers(), "1:10.0.0.1,2:10.0.0.2");
-    let roll = "POST pod-1:8282/proxy/exhibitor/v1/config/set-rolling";
+    let roll = "POST pod-1:8282/proxy/exhibitor/v1/config/set";
     assert_eq!(run.writes(), ["PATCH pod-2", "PATCH pod-3", roll]);
     let patches = run.server.seen_by("PATCH");
     assert_eq!(patches[0].body["metadata"], json!({"annotations": {DELETION_COST: null}, "uid": "uid-2"}));
@@ -254,7 +304,8 @@ async fn settings_that_are_live_are_never_rolled() {
     run.set(target(3, &keep, &[], true), json!({"zooCfgExtra": {"tickTime": "3000"}})).await.unwrap();
     let ends: Vec<String> =
         run.writes().iter().map(|line| line.rsplit('/').next().unwrap().to_owned()).collect();
-    assert_eq!(ends, ["set", "set-rolling"]);
+    assert_eq!(ends, ["set", "set"]);
+    assert_eq!(*run.stage.asked.lock().unwrap(), ["restart 2", "restart 3", "restart 1"]);
 }
 
 #[tokio::test]

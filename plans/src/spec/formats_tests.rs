@@ -32,6 +32,7 @@ const SAMPLES: &[(&str, &[&str], &[&str])] = &[
     ("heap", &["256MiB", "2GiB"], &["256MB", "256"]),
     ("host", &["nfs", "nfs.example.com", "10.0.0.5", "NFS-1"], &["a:b", "a/b", "", "a..b", "-a"]),
     ("hour", &["00:00", "23:00"], &["24:00", "4:00", "04:30", "04"]),
+    ("jvm-options", &["", "-XX:+UseG1GC -Da.b=1"], &["UseG1GC", "-Da=$HOME", "-Xmx1g"]),
     ("kube-label-key", &["app", "app.kubernetes.io/name", "A_b"], &["", "/a", "a/b/c", "A.b/c", "-a"]),
     ("kube-label-value", &["", "web", "A.b-c_d"], &["-", "a b"]),
     ("label-key", &["team", "a_b-1"], &["Team", "1a", "a-", "zkprov-ensemble", "goog-x", ""]),

@@ -40,7 +40,6 @@ spec:
     # image: mbabineau/zookeeper-exhibitor:latest
     # resources: {{cpu: 250m, memory: 1Gi}}
     # heap: 256MiB
-    # jvmOptions: -XX:+UseG1GC
     # settings: {{check: 30s, settling: 180s}}
     # spread: preferred # required: each member on a node of its own
 

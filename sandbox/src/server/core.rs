@@ -506,9 +506,14 @@ impl Inner {
     }
 }
 
-/// Whether the request asks for a change: dry runs and waits don't.
+/// Whether the request asks for a change: dry runs and waits don't, Exhibitor's switches and restarts do.
 fn mutating(request: &Request) -> bool {
+    const ORDERS: [&str; 4] = ["set/", "restart", "start", "stop"];
     let wait = request.service == Service::Compute && request.path.ends_with("/wait");
+    let to_exhibitor = request.path.split_once("/proxy/exhibitor/v1/cluster/");
+    if to_exhibitor.is_some_and(|(_, rest)| ORDERS.iter().any(|order| rest.starts_with(order))) {
+        return true;
+    }
     !matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS")
         && !wait
         && request.query("dryRun").is_none()

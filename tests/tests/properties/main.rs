@@ -12,3 +12,4 @@ mod formation;
 mod harness;
 mod misread;
 mod options;
+mod rolls;

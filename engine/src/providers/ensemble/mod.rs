@@ -3,6 +3,7 @@
 
 mod evidence;
 mod gateway;
+mod measure;
 mod page;
 mod reach;
 mod read;
@@ -21,6 +22,7 @@ use futures::future::{BoxFuture, join_all};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use zkprov_plans::measure::Measure;
 use zkprov_plans::members;
 use zkprov_plans::observed::{EnsembleState, Gap, Live, Reading};
 use zkprov_plans::plan::{Call, Change, ReadyWhen};
@@ -255,6 +257,22 @@ impl Provider for EnsembleProvider {
                 | ReadyWhen::Gone => Err(not_a_call(&change.id)),
             }
         })
+    }
+
+    fn measure<'a>(
+        &'a self,
+        change: &'a Change,
+        mark: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Measure>, ProviderError>> {
+        Box::pin(self.measured(change, mark))
+    }
+
+    fn measure_again<'a>(
+        &'a self,
+        change: &'a Change,
+        before: &'a Measure,
+    ) -> BoxFuture<'a, Result<Measure, ProviderError>> {
+        Box::pin(self.measured_again(change, before))
     }
 
     /// Exhibitor has no watch: the provider's own pace.

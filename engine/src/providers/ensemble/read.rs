@@ -20,6 +20,9 @@ const STATUS: Duration = Duration::from_secs(20);
 /// Deadline of the questions that a pod answers by itself.
 pub(super) const OWN: Duration = Duration::from_secs(10);
 
+/// Deadline of the explorer, whose connection to a ZooKeeper that has restarted takes a while.
+pub(super) const EXPLORER: Duration = Duration::from_secs(30);
+
 /// One look at an ensemble.
 pub(super) struct Sight {
     pub(super) state: EnsembleState,

@@ -1,0 +1,131 @@
+//! Rolls that zkprov drives: followers first, the leader last with one election, the quorum kept; and a roll that is cut off at any
+//! call ends the same, with every switch on, whether the next run goes on with it or goes back.
+
+use crate::harness::{Lab, block_on, example, share, specs};
+use zkprov_plans::plan::{Reason, StepKind};
+use zkprov_plans::spec::ValidSpec;
+use zkprov_sandbox::server::{Cut, Side};
+use zkprov_sandbox::world::World;
+
+/// Tests that share the cuts, so that they run side by side.
+const STRIPES: usize = 2;
+/// Longest time without a quorum, virtual ms: one election, and the restart of the leader's process.
+const ELECTION: u64 = 5_000;
+
+fn ensemble(heap: &str) -> ValidSpec {
+    let heap = format!("spec.exhibitor.heap={heap}");
+    specs(&example("tutorial"), &[&heap, "spec.exhibitor.settings.check=1s"]).remove(0)
+}
+
+/// The members' addresses in the shared file, by id.
+fn servers(world: &World) -> Vec<String> {
+    let text = world.exhibitor.properties(&share(world)).unwrap_or_default();
+    let spec = text.lines().find_map(|line| line.strip_prefix("com.netflix.exhibitor.servers-spec="));
+    let spec = spec.unwrap_or_default().replace('\\', "");
+    spec.split(',').filter_map(|entry| Some(entry.rsplit_once(':')?.1.to_owned())).collect()
+}
+
+/// The number of leaders there have been, by the epoch of a transaction.
+fn elections(lab: &Lab) -> u64 {
+    let mut world = lab.running.world().unwrap();
+    let first = servers(&world).remove(0);
+    let zxid = world.exhibitor.write(&first, "/counted", b"x").unwrap();
+    lab.running.restore(world).unwrap();
+    zxid >> 32
+}
+
+fn forget_worst(lab: &Lab) {
+    let mut world = lab.running.world().unwrap();
+    let share = share(&world);
+    world.exhibitor.forget_worst(&share);
+    lab.running.restore(world).unwrap();
+}
+
+/// What a run has cost: too many elections, a vote too much, a switch that is off, or work that is left.
+async fn fault(lab: &Lab, spec: &ValidSpec, before: u64, most: u64) -> Option<String> {
+    let world = lab.running.world().unwrap();
+    let worst = world.exhibitor.worst(&share(&world));
+    let had = elections(lab) - before;
+    if had == 0 || had > most {
+        return Some(format!("{had} elections"));
+    }
+    if worst.up.is_some_and(|up| up.up < up.quorum) || worst.outage > ELECTION {
+        return Some(format!("{worst:?}"));
+    }
+    let plan = lab.plan(spec).await;
+    (!plan.is_empty()).then(|| format!("the next plan: {}", plan.words()))
+}
+
+#[test]
+fn followers_go_first_and_one_election_is_all() {
+    block_on(async {
+        let lab = Lab::start().await;
+        lab.apply(&ensemble("256MiB")).await.unwrap();
+        for heap in ["300MiB", "320MiB", "340MiB"] {
+            let before = elections(&lab);
+            forget_worst(&lab);
+            lab.apply(&ensemble(heap)).await.unwrap();
+            assert_eq!(fault(&lab, &ensemble(heap), before, 1).await, None, "{heap}");
+        }
+    });
+}
+
+/// Cuts a roll at each changing call of its stripe, and runs again what `then` says.
+async fn cut(stripe: usize, then: &str, most: u64) {
+    let lab = Lab::start().await;
+    lab.apply(&ensemble("256MiB")).await.unwrap();
+    let world = lab.running.world().unwrap();
+    let before = elections(&lab);
+    lab.running.set_cut(None);
+    lab.apply(&ensemble("300MiB")).await.unwrap();
+    let calls = lab.running.mutation_count();
+    // Three switches off, three restarts, three switches on, and the configuration.
+    assert!(calls >= 10, "{calls} calls");
+    let mut resumed = 0;
+    for at in (1..=calls).skip(stripe).step_by(STRIPES) {
+        for side in [Side::Before, Side::After] {
+            let case = format!("cut {at} of {calls}, {side:?}, then {then}");
+            lab.running.restore(world.clone()).unwrap();
+            forget_worst(&lab);
+            lab.running.set_cut(Some(Cut { at, side }));
+            let died = lab.until_cut(lab.apply(&ensemble("300MiB"))).await;
+            lab.running.set_cut(None);
+            let plan = lab.plan(&ensemble(then)).await;
+            let interrupted = |step: &zkprov_plans::plan::Step| match &step.kind {
+                StepKind::Change(change) => matches!(change.reason, Reason::RollInterrupted(_)),
+                StepKind::Gate(_) => false,
+            };
+            resumed += usize::from(plan.plan.steps.iter().any(interrupted));
+            let request = died.unwrap_or_default();
+            if let Err(error) = lab.apply(&ensemble(then)).await {
+                panic!("{case}: {request}: {error}");
+            }
+            // A cut before the first restart, undone, has cost nothing.
+            let rolled = then == "300MiB" || elections(&lab) > before;
+            if rolled && let Some(fault) = fault(&lab, &ensemble(then), before, most).await {
+                panic!("{case}: {request}: {fault}");
+            }
+        }
+    }
+    assert!(resumed > 0, "no plan named the roll that was cut off");
+}
+
+#[test]
+fn a_roll_cut_at_odd_calls_goes_on() {
+    block_on(cut(0, "300MiB", 1));
+}
+
+#[test]
+fn a_roll_cut_at_even_calls_goes_on() {
+    block_on(cut(1, "300MiB", 1));
+}
+
+#[test]
+fn a_roll_cut_at_odd_calls_goes_back() {
+    block_on(cut(0, "256MiB", 2));
+}
+
+#[test]
+fn a_roll_cut_at_even_calls_goes_back() {
+    block_on(cut(1, "256MiB", 2));
+}
