@@ -118,7 +118,8 @@ pub trait Provider: Send + Sync {
         before: &'a Measure,
     ) -> BoxFuture<'a, Result<Measure, ProviderError>> {
         let nothing = format!("nothing was measured of {} before", change.id);
-        let error = ProviderError::new(ProviderErrorKind::Invalid, format!("measuring {}", before.zxid), nothing);
+        let error =
+            ProviderError::new(ProviderErrorKind::Invalid, format!("measuring {}", before.zxid), nothing);
         Box::pin(async { Err(error) })
     }
 

@@ -402,7 +402,9 @@ pub fn parse_node(answer: &Value) -> Result<String, String> {
         (Some(_), Some(stat)) if stat.contains("* not found *") => Ok(String::new()),
         (Some("Exception"), Some(why)) if !why.starts_with("czxid") => Err(why.to_owned()),
         (Some(value), Some(_)) => Ok(value.to_owned()),
-        (Some(_), None) | (None, _) => Err("the answer of `explorer/node-data` has no `str` or no `stat`".to_owned()),
+        (Some(_), None) | (None, _) => {
+            Err("the answer of `explorer/node-data` has no `str` or no `stat`".to_owned())
+        }
     }
 }
 

@@ -52,34 +52,39 @@ pub fn floor(state: &EnsembleState) -> u64 {
 }
 
 /// The next action: who does not serve first, for it costs nothing and may be what is repaired; then followers; then those
-/// of `leaving` that still run; the leader last. A leader that leaves goes first: who no longer knows it could not follow it.
+/// that leave and still take part are stopped; the leader last. A leader that leaves goes first: who no longer knows it could
+/// not follow it.
 #[must_use]
-pub fn next(state: &EnsembleState, leaving: &[String], restarted: Option<&Restarted>) -> Next {
+pub fn next(state: &EnsembleState, restarted: Option<&Restarted>) -> Next {
     if let Some(restarted) = restarted {
         return back(state, restarted);
     }
-    let leaves = |wanted: fn(Mode) -> bool| {
-        let runs = |host: &&String| mode(state, host).is_some_and(wanted);
-        leaving.iter().find(runs).cloned()
-    };
-    if let Some(leader) = leaves(|mode| mode == Mode::Leader) {
+    if let Some(leader) = leaves(state, &[Mode::Leader]) {
         return Next::Stop(leader);
     }
     let mut held = held(state);
     let last = last(state);
     held.sort_by_key(|host| (last == Some(host.as_str()), serves(state, host)));
+    let leaving = leaves(state, &[Mode::Follower, Mode::Observer]);
     let Some(first) = held.first() else {
-        return leaves(|_| true).map_or(Next::Done, Next::Stop);
+        return leaving.map_or(Next::Done, Next::Stop);
     };
-    if serves(state, first) && last == Some(first.as_str()) && quorum::voters(state) > 1 {
-        if let Some(host) = leaves(|_| true) {
-            return Next::Stop(host);
-        }
+    let of_leader = last == Some(first.as_str()) && quorum::voters(state) > 1;
+    if let Some(host) = leaving.filter(|_| of_leader) {
+        return Next::Stop(host);
     }
     match missing(state, first) {
         Some(host) => Next::Wait(format!("{host} to serve before {first} restarts")),
         None => Next::Restart(first.clone()),
     }
+}
+
+/// Who takes part in the ensemble in one of these modes, and is in its list no more.
+fn leaves(state: &EnsembleState, modes: &[Mode]) -> Option<String> {
+    let outside = state.members.iter().filter(|member| member.id.is_none());
+    let mut takes_part =
+        outside.filter(|member| member.zookeeper.as_ref().is_some_and(|srvr| modes.contains(&srvr.mode)));
+    takes_part.next().map(|member| member.hostname.clone())
 }
 
 /// Who leads, or, where nobody does, who serves alone and knows most.
@@ -102,11 +107,7 @@ fn missing<'a>(state: &'a EnsembleState, host: &str) -> Option<&'a str> {
         return None;
     }
     let there = |other: &str| serves(state, other) || quorum::voters(state) == 2 && runs(state, other);
-    state
-        .servers
-        .iter()
-        .map(|server| server.hostname.as_str())
-        .find(|other| *other != host && !there(other))
+    state.servers.iter().map(|server| server.hostname.as_str()).find(|other| *other != host && !there(other))
 }
 
 /// Whether a restarted member is back: in the quorum, and knowing all that was known before.
@@ -128,10 +129,6 @@ fn back(state: &EnsembleState, restarted: &Restarted) -> Next {
 
 fn member<'a>(state: &'a EnsembleState, host: &str) -> Option<&'a Member> {
     state.members.iter().find(|member| member.hostname == host)
-}
-
-fn mode(state: &EnsembleState, host: &str) -> Option<Mode> {
-    member(state, host)?.zookeeper.as_ref().map(|srvr| srvr.mode)
 }
 
 /// Whether its ZooKeeper runs and looks for a quorum.

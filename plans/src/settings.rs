@@ -133,14 +133,23 @@ mod tests {
         let flags = |flags: &str| json!({"javaEnvironment": format!("export JVMFLAGS=\"{flags}\"")});
         let all = settings(&flags("-Xms64m -Xmx64m"), &flags("-Xms64m -Xmx64m -XX:+UseSerialGC -Da=b"));
         let of = |name: &str| all.iter().find(|one| one.name == name).cloned().unwrap();
-        assert_eq!((of("heap").live, of("heap").declared), (Some(json!("-Xms64m -Xmx64m")), Some(json!("-Xms64m -Xmx64m"))));
+        assert_eq!(
+            (of("heap").live, of("heap").declared),
+            (Some(json!("-Xms64m -Xmx64m")), Some(json!("-Xms64m -Xmx64m")))
+        );
         let options = of("jvmOptions");
-        assert_eq!((options.live, options.declared), (Some(json!("")), Some(json!("-XX:+UseSerialGC -Da=b"))));
+        assert_eq!(
+            (options.live, options.declared),
+            (Some(json!("")), Some(json!("-XX:+UseSerialGC -Da=b")))
+        );
         assert_eq!(options.effect, Effect::Rolling);
         // Somebody else's lines.
         let theirs = json!({"javaEnvironment": "export JVMFLAGS=-Xmx1g\nexport X=1"});
         let all = settings(&theirs, &json!({}));
-        assert!(all.iter().any(|one| one.name == "jvmOptions" && one.live.as_ref() == theirs.get("javaEnvironment")));
+        assert!(
+            all.iter()
+                .any(|one| one.name == "jvmOptions" && one.live.as_ref() == theirs.get("javaEnvironment"))
+        );
     }
 
     #[test]

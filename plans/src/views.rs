@@ -37,7 +37,9 @@ fn of_member(state: &EnsembleState, member: &Member) -> Vec<&'static str> {
     let serves = member.zookeeper.is_some();
     let mut lines = Vec::new();
     if member.id.is_some() && state.held.contains(&member.hostname) {
-        lines.push("Exhibitor's switch for restarts is off, a crash would last: a roll was cut off, or goes on");
+        lines.push(
+            "Exhibitor's switch for restarts is off, a crash would last: a roll was cut off, or goes on",
+        );
     }
     if member.id.is_some() {
         match member.exhibitor {

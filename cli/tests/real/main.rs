@@ -15,4 +15,5 @@ mod node;
 mod recover;
 mod rig;
 mod rigs;
+mod rolls;
 mod types;

@@ -2,6 +2,7 @@
 
 use super::external::lives_on_an_external_server_in_a_cluster_of_the_kubeconfig;
 use super::rig::Real;
+use super::rolls::{rolls_options_leader_last, watched};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ fn the_tutorial_forms_serves_resizes_survives_and_goes_on_real_members() {
     refuses_four(&real);
 
     changes_a_live_setting_without_a_restart(&real);
+    rolls_options_leader_last(&real, &mut writer);
     for size in [5, 3, 1, 3, 7, 3] {
         resizes(&real, &mut writer, size);
     }
@@ -92,13 +94,13 @@ pub(crate) fn kazoo(real: &Real, script: &str, args: &[&str]) -> zkprov_tests::P
 }
 
 /// The members' pods; one that ends no longer counts.
-fn pods(real: &Real) -> Vec<Value> {
+pub(crate) fn pods(real: &Real) -> Vec<Value> {
     let list = real.kubectl("get pods -l app=exhibitor -o json").run().exits(0).json();
     let stays = |pod: &&Value| pod["metadata"]["deletionTimestamp"].is_null();
     list["items"].as_array().unwrap().iter().filter(stays).cloned().collect()
 }
 
-fn name(pod: &Value) -> &str {
+pub(crate) fn name(pod: &Value) -> &str {
     pod["metadata"]["name"].as_str().unwrap()
 }
 
@@ -242,13 +244,12 @@ fn changes_a_live_setting_without_a_restart(real: &Real) {
     assert_eq!(processes(), before);
 }
 
-/// Scales while the client writes, and tells for how long it had to wait at most.
+/// Scales while the client writes, and tells for how long it had to wait at most for each voter.
 fn resizes(real: &Real, writer: &mut Background, to: usize) {
+    let steps = members(real).len().abs_diff(to);
     let line = format!("scale {to} --yes --set spec.exhibitor.allowSingle=true");
-    real.zkprov(&line).run().exits(0).says(&[&format!("{to} of {to} voters serve")]);
+    watched(real, &line, steps, writer);
     agrees_with_zookeeper(real, to);
-    writer.signal("USR1");
-    println!("on the way to {to}: {}", writer.until("longest gap").trim());
 }
 
 /// Deletes the pod of a member in a role, and lets `apply` bring its successor in.

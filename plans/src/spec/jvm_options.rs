@@ -22,10 +22,20 @@ pub(super) fn check(text: &str) -> Result<(), Problem> {
     }
     for option in text.split_whitespace() {
         if HEAP.iter().any(|flag| option.starts_with(flag)) {
-            return refuse("heap-in-jvm-options", format!("`{option}` sets the heap"), "It is checked against the container's memory, which an option is not.", "write `heap: 512MiB` beside it instead".to_owned());
+            return refuse(
+                "heap-in-jvm-options",
+                format!("`{option}` sets the heap"),
+                "It is checked against the container's memory, which an option is not.",
+                "write `heap: 512MiB` beside it instead".to_owned(),
+            );
         }
         if !option.starts_with('-') {
-            return refuse("invalid-jvm-options", format!("`{option}` is no option: it does not begin with `-`"), "Java would take it for the class to start.", "write `-Dname=value`, `-XX:...` or `-X...`".to_owned());
+            return refuse(
+                "invalid-jvm-options",
+                format!("`{option}` is no option: it does not begin with `-`"),
+                "Java would take it for the class to start.",
+                "write `-Dname=value`, `-XX:...` or `-X...`".to_owned(),
+            );
         }
     }
     Ok(())
@@ -37,10 +47,21 @@ mod tests {
 
     #[test]
     fn options_pass_and_words_of_a_shell_do_not() {
-        for good in ["", "-XX:+UseG1GC", "-XX:+UseG1GC  -Djute.maxbuffer=4194304", "-Xlog:gc*".trim_end_matches('*')] {
+        for good in
+            ["", "-XX:+UseG1GC", "-XX:+UseG1GC  -Djute.maxbuffer=4194304", "-Xlog:gc*".trim_end_matches('*')]
+        {
             assert!(check(good).is_ok(), "{good}");
         }
-        let refused = ["-Da=\"x", "-Da='x", "-Da=1;id", "-Da=`id`", "-Da=$(id)", "-Da=1\n-Db=2", "-Da=a\\b", "-Xlog:gc*"];
+        let refused = [
+            "-Da=\"x",
+            "-Da='x",
+            "-Da=1;id",
+            "-Da=`id`",
+            "-Da=$(id)",
+            "-Da=1\n-Db=2",
+            "-Da=a\\b",
+            "-Xlog:gc*",
+        ];
         for bad in refused {
             assert_eq!(check(bad).unwrap_err().code, "invalid-jvm-options", "{bad}");
         }

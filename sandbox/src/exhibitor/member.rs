@@ -81,6 +81,9 @@ pub(super) struct Zoo {
     /// Ports of peers and of elections: members must agree on them.
     pub(super) peer_ports: (i64, i64),
     pub(super) observer: bool,
+    /// Extra lines of `zoo.cfg`, encoded.
+    #[serde(default)]
+    pub(super) extra: String,
 }
 
 /// Of the configuration in force, what every look at ZooKeeper needs.

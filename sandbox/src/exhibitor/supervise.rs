@@ -2,6 +2,7 @@
 
 use super::config::{
     CLIENT_PORT, CONNECT_PORT, DATA_DIRECTORY, ELECTION_PORT, INSTALL_DIRECTORY, Loaded, SharedFile,
+    ZOO_CFG_EXTRA,
 };
 use super::member::{Instance, Known, Member, Process, State, Zoo};
 use super::{Share, timing};
@@ -78,7 +79,9 @@ impl Member {
             return;
         }
         let int = |key| self.int(key);
+        let extra = self.view().text(&ZOO_CFG_EXTRA).to_owned();
         self.zoo = Zoo {
+            extra,
             id: own.as_ref().map(|server| server.id),
             client_port: int(&CLIENT_PORT),
             peer_ports: (int(&CONNECT_PORT), int(&ELECTION_PORT)),

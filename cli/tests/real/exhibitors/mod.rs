@@ -119,7 +119,7 @@ impl<W: World> Play<W> {
             let now = self.world.now();
             let stays = match wanted {
                 Wanted::Serves(_) => STAYS,
-                Wanted::Answers(_) | Wanted::Setting(..) | Wanted::Rolls(_) => 0,
+                Wanted::Answers(_) | Wanted::Setting(..) | Wanted::Rolls(_) | Wanted::Runs(..) => 0,
             };
             if self.holds(wanted) {
                 let first = *held.get_or_insert(now);
@@ -157,6 +157,10 @@ impl<W: World> Play<W> {
             Wanted::Setting(members, key, value) => members.iter().all(|member| {
                 let state = self.get(*member, "config/get-state");
                 state["config"][key].to_string().trim_matches('"') == value
+            }),
+            Wanted::Runs(members, line) => members.iter().all(|member| {
+                let words = self.get(*member, "cluster/4ltr/conf");
+                words.as_str().unwrap_or_default().lines().any(|one| one == line)
             }),
             Wanted::Rolls(member) => self.get(member, "config/get-state")["config"]["rollInProgress"] == true,
         }

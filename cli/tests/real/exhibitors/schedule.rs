@@ -40,6 +40,8 @@ pub(super) enum Wanted {
     Setting(&'static [u8], &'static str, &'static str),
     /// A rolling change is under way at this member.
     Rolls(u8),
+    /// ZooKeeper of these runs with this line of its configuration.
+    Runs(&'static [u8], &'static str),
 }
 
 /// How far real times may be from virtual ones: at most `factor` times as long, and at least so much shorter, `slack`
@@ -93,6 +95,10 @@ const FORM: &[(&str, &str)] = &[
 ];
 const ROLL: &[(&str, &str)] =
     &[("zooCfgExtra", "tickTime=2000&initLimit=10&syncLimit=5&quorumListenOnAllIPs=true&maxClientCnxns=70")];
+const HELD: &[(&str, &str)] = &[
+    ("zooCfgExtra", "tickTime=2000&initLimit=10&syncLimit=5&quorumListenOnAllIPs=true&maxClientCnxns=71"),
+    ("cleanupMaxFiles", "23"),
+];
 /// Exhibitor takes it: that four are no good idea is ours to know.
 const EVEN: &[(&str, &str)] = &[("autoManageInstancesFixedEnsembleSize", "4")];
 const ODD: &[(&str, &str)] = &[("autoManageInstancesFixedEnsembleSize", "3")];
@@ -123,6 +129,43 @@ pub(super) const SCHEDULE: &[(&str, &[Step])] = &[
             Step::Set { at: 11, rolling: true, changes: ROLL },
             Step::Until(Wanted::Rolls(11), CLOSE),
             set(12, CLEANUP),
+            Step::Until(Wanted::Serves(FIRST), LOOSE),
+        ],
+    ),
+    // A roll as zkprov drives it: nobody restarts by itself, not even one that has crashed, and what was skipped is forgotten.
+    (
+        "held",
+        &[
+            get(11, "cluster/set/restarts/false"),
+            get(12, "cluster/set/restarts/false"),
+            get(13, "cluster/set/restarts/false"),
+            get(13, "cluster/state"),
+            set(12, HELD),
+            Step::Until(Wanted::Setting(FIRST, "cleanupMaxFiles", "23"), CLOSE),
+            Step::Pause(5),
+            Step::Until(Wanted::Runs(FIRST, "maxClientCnxns=70"), CLOSE),
+            Step::KillZooKeeper(13),
+            Step::Pause(6),
+            get(13, "cluster/4ltr/srvr"),
+            get(13, "cluster/restart"),
+            Step::Until(Wanted::Runs(&[13], "maxClientCnxns=71"), CLOSE),
+            get(13, "cluster/set/restarts/true"),
+            get(11, "cluster/restart"),
+            Step::Until(Wanted::Runs(&[11], "maxClientCnxns=71"), CLOSE),
+            get(11, "cluster/set/restarts/true"),
+            Step::Until(Wanted::Runs(&[12], "maxClientCnxns=70"), CLOSE),
+            get(12, "cluster/restart"),
+            Step::Until(Wanted::Runs(&[12], "maxClientCnxns=71"), CLOSE),
+            get(12, "cluster/set/restarts/true"),
+            Step::Until(Wanted::Serves(FIRST), LOOSE),
+            Step::Until(Wanted::Runs(FIRST, "maxClientCnxns=71"), CLOSE),
+            // One that leaves stops for good.
+            get(13, "cluster/set/restarts/false"),
+            get(13, "cluster/stop"),
+            Step::Pause(6),
+            get(13, "cluster/4ltr/ruok"),
+            get(13, "cluster/start"),
+            get(13, "cluster/set/restarts/true"),
             Step::Until(Wanted::Serves(FIRST), LOOSE),
         ],
     ),

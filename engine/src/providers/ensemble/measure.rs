@@ -76,9 +76,8 @@ impl EnsembleProvider {
             .map_err(kube::core::request::Error::BuildRequest);
         let answer = self.kubernetes.api.json(request, EXPLORER).await;
         let answer = answer.map_err(|failure| failure.of_write(doing()).hint(hint))?;
-        exhibitor::parse_result(&answer).map_err(|message| {
-            ProviderError::new(ProviderErrorKind::Transient, doing(), message).hint(hint)
-        })
+        exhibitor::parse_result(&answer)
+            .map_err(|message| ProviderError::new(ProviderErrorKind::Transient, doing(), message).hint(hint))
     }
 
     /// What this member reads by itself; empty when it has no such znode.

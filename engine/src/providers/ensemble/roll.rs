@@ -23,8 +23,6 @@ pub(super) struct Roll<'a> {
     pub(super) body: &'a Value,
     /// The members that stay and those that join.
     pub(super) servers: &'a [Server],
-    /// Addresses that leave.
-    pub(super) leaving: &'a [String],
     pub(super) progress: Progress<'a>,
 }
 
@@ -45,9 +43,9 @@ impl Roll<'_> {
         ProviderError::new(kind, format!("restarting the members of {} one by one", self.id), message)
     }
 
-    /// Whether a pod at this address has a part in it.
+    /// Whether the member at this address stays or joins.
     fn concerns(&self, host: &str) -> bool {
-        self.servers.iter().any(|server| server.hostname == host) || self.leaving.iter().any(|one| one == host)
+        self.servers.iter().any(|server| server.hostname == host)
     }
 }
 
@@ -135,9 +133,9 @@ impl EnsembleProvider {
         sight: &Sight,
         under_way: Option<&mut UnderWay>,
     ) -> Result<Next, ProviderError> {
-        let Some(under_way) = under_way else { return Ok(roll::next(&sight.state, roll.leaving, None)) };
+        let Some(under_way) = under_way else { return Ok(roll::next(&sight.state, None)) };
         let host = &under_way.restarted.host;
-        let next = roll::next(&sight.state, roll.leaving, Some(&under_way.restarted));
+        let next = roll::next(&sight.state, Some(&under_way.restarted));
         let Some(pod) = sight.pod_at(host) else {
             return Err(roll.fail(ProviderErrorKind::Transient, format!("the pod at {host} is gone")));
         };

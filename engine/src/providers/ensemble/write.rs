@@ -16,8 +16,8 @@ use zkprov_plans::document::FIELD_MANAGER;
 use zkprov_plans::exhibitor::{self, ExhibitorError};
 use zkprov_plans::observed::{EnsembleState, Server};
 use zkprov_plans::plan::{Change, EnsembleTarget, Reason};
-use zkprov_plans::{quorum, roll};
 use zkprov_plans::resource::ResourceId;
+use zkprov_plans::{quorum, roll};
 
 /// Which pods a Deployment removes first: the lowest cost.
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
@@ -58,7 +58,7 @@ impl EnsembleProvider {
         // Told again, it is written as it is.
         let posts = !keys.is_empty() || matches!(change.reason, Reason::Misread(_));
         let rolls = target.rolling && (exhibitor::restarts(&keys) || !roll::held(state).is_empty());
-        let roll = Roll { id, body: &body, servers: &servers, leaving: &target.remove, progress };
+        let roll = Roll { id, body: &body, servers: &servers, progress };
         if posts {
             if rolls {
                 self.hold(&roll, &sight).await?;

@@ -35,12 +35,7 @@ pub(super) fn complete(given: file::Exhibitor, context: &mut Context<'_>) -> Exh
         pull_policy: or(given.pull_policy, "IfNotPresent"),
         resources: Resources { cpu: or(resources.cpu, "250m"), memory },
         heap_mib: heap,
-        jvm_options: given
-            .jvm_options
-            .unwrap_or_default()
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" "),
+        jvm_options: given.jvm_options.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" "),
         canary: given.canary.unwrap_or(true),
         settings: settings(given.settings.unwrap_or_default(), context),
         client_port,

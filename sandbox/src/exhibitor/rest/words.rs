@@ -2,7 +2,7 @@
 
 use crate::api::Time;
 use crate::exhibitor::Share;
-use crate::exhibitor::config::{CHECK_MS, DATA_DIRECTORY, LOG_DIRECTORY, ZOO_CFG_EXTRA, decode_pairs};
+use crate::exhibitor::config::{CHECK_MS, DATA_DIRECTORY, LOG_DIRECTORY, decode_pairs};
 use crate::exhibitor::member::{Member, Process};
 
 const VERSION: &str = "3.4.6-1569965, built on 02/20/2014 09:09 GMT";
@@ -88,9 +88,10 @@ impl Member {
         )
     }
 
+    /// What the process was started with, not what Exhibitor has read since.
     fn configuration(&self) -> String {
         let view = self.view();
-        let pairs = decode_pairs(view.text(&ZOO_CFG_EXTRA));
+        let pairs = decode_pairs(&self.zoo.extra);
         let extra = |name: &str, default: i64| {
             let found = pairs.iter().find(|(key, _)| key == name);
             found.and_then(|(_, value)| value.parse().ok()).unwrap_or(default)
