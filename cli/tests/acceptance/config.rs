@@ -40,8 +40,23 @@ fn settings_are_shown_changed_and_written_into_the_file() {
     bench.sandbox("config get zooCfg.tickTime").run().exits(0).says(&["2000"]);
 
     let rolled = bench.sandbox("config set heap=320MiB --yes --write").run().exits(0);
-    rolled.says(&["members restart one by one", "quorum: voters 3", "-Xmx320m"]);
+    rolled.says(&[
+        "members restart one by one, followers first, the leader last",
+        "quorum: voters 3",
+        "-Xmx320m",
+    ]);
+    // Written before the step and read on each member after it.
+    rolled.complains(&["znodes ", "/zkprov read on 3 members"]);
     let expected = text.replace("heap: 256MiB #", "heap: 320MiB #");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), expected);
     bench.sandbox("plan --detailed-exitcode").run().exits(0).says(&["no changes"]);
+
+    let heap = bench.sandbox("config set jvmOptions=-Xmx1g --yes").run().exits(1);
+    heap.complains(&["heap-in-jvm-options", "write `heap: 512MiB`"]);
+    let options =
+        "config set jvmOptions=-XX:+UseSerialGC --yes --format jsonl --set spec.exhibitor.canary=false";
+    let options = bench.sandbox(options).run().exits(0);
+    options.says(&["restarting ", "is back and in sync", r#""type":"step_measured""#, r#""canary":[]"#]);
+    let shown = bench.sandbox("config get jvmOptions heap").run().exits(0);
+    shown.says(&["-XX:+UseSerialGC", "-Xms320m -Xmx320m", "one by one"]);
 }

@@ -38,6 +38,8 @@ struct Stage {
     pods: u32,
     set: Set,
     config: Mutex<Value>,
+    /// The list from before: who is in it takes part until it stops.
+    formed: String,
     silent: Vec<u32>,
     marked: Vec<u32>,
     /// A pod that reads an empty list until somebody writes again.
@@ -65,6 +67,7 @@ impl Stage {
             pods,
             set: Set::Taken,
             config: Mutex::new(config),
+            formed: servers.to_owned(),
             silent: Vec::new(),
             marked: Vec::new(),
             misread: AtomicU32::new(0),
@@ -126,7 +129,12 @@ impl Stage {
             }
             "cluster/4ltr/srvr" => {
                 let first = self.servers().split(',').next().unwrap().ends_with(&address);
-                let mode = if first { "leader" } else { "follower" };
+                let takes_part = self.servers().contains(&address) || self.formed.contains(&address);
+                let mode = match (first, takes_part) {
+                    (true, _) => "leader",
+                    (false, true) => "follower",
+                    (false, false) => "standalone",
+                };
                 Answer::Json(
                     200,
                     json!(format!(
