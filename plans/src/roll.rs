@@ -116,13 +116,15 @@ fn back(state: &EnsembleState, restarted: &Restarted) -> Next {
     let Some(member) = member(state, host) else {
         return Next::Wait(format!("{host} to be seen again"));
     };
-    // Its only peer has the old list yet, or is down: together they serve once that has restarted, too.
+    // Its only peer has the old list yet; or so many are down that nobody can serve before another one has restarted, too.
     let pair = quorum::voters(state) == 2 && !held(state).iter().all(|other| other == host);
+    let up = state.servers.iter().filter(|server| runs(state, &server.hostname)).count();
+    let too_few = u32::try_from(up).is_ok_and(|up| up < quorum::need(quorum::voters(state)));
     let synced = member.zookeeper.as_ref().and_then(|srvr| srvr.transaction()) >= Some(restarted.floor);
     match (serves(state, host), synced) {
         (true, true) => Next::Release(host.clone()),
         (true, false) => Next::Wait(format!("{host} to sync with the leader")),
-        (false, _) if pair && runs(state, host) => Next::Release(host.clone()),
+        (false, _) if (pair || too_few) && runs(state, host) => Next::Release(host.clone()),
         (false, _) => Next::Wait(format!("{host} to come back")),
     }
 }

@@ -216,7 +216,8 @@ fn changes(
     let canary = input.spec.exhibitor.canary;
     let mut path = Path { document, live, state, moved, forming, canary, steps: Vec::new() };
     path.tell_again(now);
-    if lost.is_empty() && !(now == wanted && path.restarts(&difference.fields)) {
+    // A roll of settings restarts them anyway.
+    if lost.is_empty() && !(now == wanted && path.rolls(&difference.fields)) {
         path.resume(now);
     }
     if !lost.is_empty() {
@@ -423,9 +424,9 @@ impl Path<'_> {
         self.push(change, now, now);
     }
 
-    /// Whether a change of these fields restarts members.
-    fn restarts(&self, fields: &[FieldChange]) -> bool {
-        fields.iter().filter_map(setting).any(|key| exhibitor::restarts(&[key]))
+    /// Whether a change of these fields restarts members one by one.
+    fn rolls(&self, fields: &[FieldChange]) -> bool {
+        restarts(fields) && !together(fields)
     }
 
     /// A roll waits for each member to look at its ZooKeeper, several times: first let them look often.
@@ -462,19 +463,19 @@ impl Path<'_> {
     }
 
     fn settings(&mut self, now: u32, fields: &[FieldChange]) {
-        let restarts = self.restarts(fields);
+        let (restarts, together) = (restarts(fields), together(fields));
+        let rolls = restarts && !together;
         // What a roll that was cut off has left is done by then, unless this one does it.
         let fields: Vec<FieldChange> =
-            fields.iter().filter(|field| restarts || field.path != diff::RESTARTS).cloned().collect();
+            fields.iter().filter(|field| rolls || field.path != diff::RESTARTS).cloned().collect();
         if fields.is_empty() {
             return;
         }
         let keys: Vec<String> = fields.iter().filter_map(setting).collect();
         let at_once: Vec<&String> =
             keys.iter().filter(|key| !exhibitor::restarts(std::slice::from_ref(key))).collect();
-        let together = fields.iter().any(|field| exhibitor::restarts_together(&field.path));
         let mut to = target(self.state, now, now);
-        to.rolling = restarts && !together;
+        to.rolling = rolls;
         let disruption = match (restarts, together) {
             (_, true) => Disruption::All,
             (true, false) => Disruption::OneByOne,
@@ -571,6 +572,16 @@ impl Path<'_> {
     fn precondition(&self) -> Precondition {
         Precondition::Unchanged(diff::fingerprint(&self.document.id, &self.document.body, self.live))
     }
+}
+
+/// Whether a change of these fields restarts members.
+fn restarts(fields: &[FieldChange]) -> bool {
+    fields.iter().filter_map(setting).any(|key| exhibitor::restarts(&[key]))
+}
+
+/// Whether it restarts all at once.
+fn together(fields: &[FieldChange]) -> bool {
+    fields.iter().any(|field| exhibitor::restarts_together(&field.path))
 }
 
 /// The setting that a field is about.

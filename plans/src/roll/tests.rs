@@ -84,9 +84,15 @@ fn a_member_that_is_down_comes_before_those_that_serve() {
     assert_eq!(next(&state(&crashed, &[], &[1, 2, 3]), None), restart(3));
     // It is not ours to restart: whoever serves does not go down beside it.
     assert!(waits(&next(&state(&crashed, &[], &[1, 2]), None)));
-    // Two are down and both are repaired.
-    let two = [(1, Down), (2, Looks), (3, Down)];
-    assert_eq!(next(&state(&two, &[], &[1, 2, 3]), None), restart(1));
+    // Two are down and both are repaired: the first cannot serve before the second runs.
+    let two = |first| [(1, first), (2, Down), (3, Down)];
+    assert_eq!(next(&state(&two(Down), &[], &[1, 2, 3]), None), restart(1));
+    let first = Restarted { host: address(1), floor: 5 };
+    assert_eq!(next(&state(&two(Looks), &[], &[1, 2, 3]), Some(&first)), Next::Release(address(1)));
+    assert_eq!(next(&state(&two(Looks), &[], &[2, 3]), None), restart(2));
+    let second = Restarted { host: address(2), floor: 5 };
+    let both = [(1, Looks), (2, Looks), (3, Down)];
+    assert!(waits(&next(&state(&both, &[], &[2, 3]), Some(&second))), "now they can");
 }
 
 #[test]

@@ -23,10 +23,10 @@ impl EnsembleProvider {
         change: &Change,
         mark: &str,
     ) -> Result<Option<Measure>, ProviderError> {
-        let writes = change.calls.iter().find_map(|call| match call {
-            Call::SetEnsemble(target) => Some(target.canary),
-            _ => None,
-        });
+        let writes = change
+            .calls
+            .iter()
+            .find_map(|call| if let Call::SetEnsemble(target) = call { Some(target.canary) } else { None });
         let Some(writes) = writes.filter(|_| change.disruption != Disruption::None) else { return Ok(None) };
         let sight = self.sight(&change.id).await?;
         let mut canary = Vec::new();
