@@ -108,7 +108,7 @@ impl World for Embedded {
                     let next = self.shares.next_event().expect("a request that waits is an event");
                     self.advance(next);
                 }
-                Some(Answer::Watch(_) | Answer::Stream(_)) => panic!("Exhibitor has no watches"),
+                Some(Answer::Watch(_) | Answer::Stream(_)) => panic!("Exhibitor answers at once"),
             }
         }
     }
