@@ -40,7 +40,7 @@ fn settings_are_shown_changed_and_written_into_the_file() {
     bench.sandbox("config get zooCfg.tickTime").run().exits(0).says(&["2000"]);
 
     let rolled = bench.sandbox("config set heap=320MiB --yes --write").run().exits(0);
-    rolled.says(&[
+    let rolled = rolled.says(&[
         "members restart one by one, followers first, the leader last",
         "quorum: voters 3",
         "-Xmx320m",
