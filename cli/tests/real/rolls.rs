@@ -38,7 +38,10 @@ pub(crate) fn rolls_options_leader_last(real: &Real, writer: &mut Background) {
     let option = "-Dzkprov.test=1";
     let line = format!("apply --yes --set spec.exhibitor.jvmOptions={option}");
     let with = |pods: usize| {
-        let script = format!("cat /proc/[0-9]*/cmdline | tr '\\0' '\\n' | grep -cx -e {option}; true");
+        // Of ZooKeeper's process alone: the words of this script stand in the list of processes, too.
+        let script = format!(
+            "pid=$(jps | sed -n 's/ QuorumPeerMain$//p'); tr '\\0' '\\n' </proc/$pid/cmdline | grep -cx -e {option}; true"
+        );
         let pods_with = super::node::pods(real)
             .iter()
             .filter(|pod| real.in_pod(super::node::name(pod), &script).exits(0).out.trim() != "0")
