@@ -23,7 +23,7 @@ use zkprov_plans::members;
 use zkprov_plans::observed::{EnsembleState, Gap, Live, Observed, Reading};
 use zkprov_plans::plan::{Change, ReadyWhen};
 use zkprov_plans::readiness::Verdict;
-use zkprov_plans::resource::{KubeKind, ResourceId, ResourceKind, Scope};
+use zkprov_plans::resource::{ResourceId, ResourceKind, Scope};
 use zkprov_plans::spec::{Cluster, ValidSpec};
 
 /// Connections to all APIs. Clusters are reached when they are first needed.
@@ -292,19 +292,19 @@ impl Cloud {
 }
 
 impl InCluster {
-    /// Waits for the pods of the request's Deployment; whether they answer.
+    /// Waits for the pods that the request's documents ask for; whether they answer.
     async fn pods_answer(
         &self,
         request: &ReadRequest<'_>,
         progress: Progress<'_>,
     ) -> Result<bool, ProviderError> {
-        let is_deployment = |one: &&Document| one.id.kind == ResourceKind::Kube(KubeKind::Deployment);
-        let Some(deployment) = request.desired.documents.iter().find(is_deployment) else { return Ok(false) };
-        let live = self.kubernetes.refresh(&deployment.id, &deployment.body).await?;
+        let runs_members = |one: &&Document| one.id.kind.runs_members();
+        let Some(workload) = request.desired.documents.iter().find(runs_members) else { return Ok(false) };
+        let live = self.kubernetes.refresh(&workload.id, &workload.body).await?;
         let Reading::Known(live) = live else { return Ok(false) };
         let replicas = live.document.pointer("/spec/replicas").and_then(Value::as_u64);
         let replicas = replicas.and_then(|replicas| u32::try_from(replicas).ok()).unwrap_or(1);
-        let looked_at = Change::look(&deployment.id, ReadyWhen::PodsAnswer { replicas });
+        let looked_at = Change::look(&workload.id, ReadyWhen::PodsAnswer { replicas });
         let mut said = String::new();
         loop {
             match self.kubernetes.ready(&looked_at).await? {

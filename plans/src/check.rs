@@ -4,7 +4,7 @@
 use crate::document::Desired;
 use crate::observed::{Observed, Ownership, Reading};
 use crate::plan::{Action, Call, Change, Finding, Plan, Precondition, Reason, StepKind};
-use crate::resource::{KubeKind, ResourceId, ResourceKind};
+use crate::resource::{ResourceId, ResourceKind};
 
 /// Checks a plan against what it was made from. Empty when the plan keeps every rule.
 #[must_use]
@@ -131,7 +131,7 @@ fn voter_fault(plan: &Plan) -> Option<String> {
     None
 }
 
-/// Pods go after their votes: a Deployment shrinks behind the step that leaves as few voters as it keeps pods.
+/// Pods go after their votes: a Deployment or StatefulSet shrinks behind the step that leaves as few voters as it keeps pods.
 fn pods_fault(plan: &Plan, observed: &Observed) -> Option<String> {
     if plan.findings.iter().any(|finding| finding.fatal) {
         // Refused already, and so without the ensemble's steps.
@@ -147,7 +147,7 @@ fn pods_fault(plan: &Plan, observed: &Observed) -> Option<String> {
         if let Reason::EnsembleStep { to, .. } = change.reason {
             left = u64::from(to);
         }
-        let shrinks = change.id.kind == ResourceKind::Kube(KubeKind::Deployment)
+        let shrinks = change.id.kind.runs_members()
             && change.diff.iter().any(|field| field.path == "spec.replicas");
         let pods = change.body.pointer("/spec/replicas").filter(|_| shrinks)?.as_u64()?;
         (pods < left).then(|| format!("step {index} keeps {pods} pods of {left} voters"))
@@ -174,7 +174,7 @@ fn even_fault(desired: &Desired) -> Option<&ResourceId> {
     let size = |document: &crate::document::Document| {
         let declared = if document.id.kind == ResourceKind::Ensemble {
             document.body.get("voters")
-        } else if document.id.kind == ResourceKind::Kube(KubeKind::Deployment) {
+        } else if document.id.kind.runs_members() {
             document.body.pointer("/spec/replicas")
         } else {
             None

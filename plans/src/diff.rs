@@ -268,7 +268,9 @@ pub fn refusal(live: &Live) -> Option<&str> {
 /// The fields that the server says it never changes, where that alone is why it refuses our body.
 fn immutable(live: &Live) -> Option<Vec<&str>> {
     const NEVER: [&str; 2] = ["field is immutable", "may not change once set"];
-    refusal(live)?;
+    if refusal(live)?.contains(OTHER_FIELDS) {
+        return Some(vec![CLAIMS]);
+    }
     let causes = live.predicted.as_ref()?.pointer("/details/causes")?.as_array()?;
     let field = |cause: &'_ Value| {
         let message = cause.get("message")?.as_str()?;
@@ -280,6 +282,33 @@ fn immutable(live: &Live) -> Option<Vec<&str>> {
     Some(causes.iter().filter_map(|cause| cause.get("field")?.as_str()).collect())
 }
 
+/// How the server refuses a change of a StatefulSet beyond its template and size. Of these fields the templates let the file
+/// change one alone: the claims.
+const OTHER_FIELDS: &str = "updates to statefulset spec for fields other than";
+const CLAIMS: &str = "spec.volumeClaimTemplates";
+
+/// The claims of a StatefulSet, field by field: what the server adds to them is no difference.
+fn claims(body: &Value, live: &Value) -> Vec<FieldChange> {
+    let templates = |document: &'_ Value| {
+        let list = document.pointer("/spec/volumeClaimTemplates").and_then(Value::as_array);
+        list.cloned().unwrap_or_default()
+    };
+    let name = |template: &'_ Value| template.pointer("/metadata/name").cloned();
+    let mut fields = Vec::new();
+    for template in templates(body) {
+        let there = templates(live).into_iter().find(|other| name(other) == name(&template)).unwrap_or_default();
+        let path = format!("{CLAIMS}[{}]", name(&template).as_ref().map(rules::text).unwrap_or_default());
+        collect(&template, String::new(), &mut |below, value| {
+            let before = by_path(&there, &below);
+            if !before.contains(&value) {
+                let before = before.first().map(|value| (*value).clone());
+                fields.push(change(format!("{path}.{below}"), before, Some(value.clone()), None));
+            }
+        });
+    }
+    fields
+}
+
 /// What a forced apply of our body would change, by the server's own dry-run; without one, the declared leaves.
 fn kubernetes(body: &Value, live: &Live) -> Difference {
     let mut fields = Vec::new();
@@ -288,10 +317,14 @@ fn kubernetes(body: &Value, live: &Live) -> Difference {
         Some(predicted) if fixed.is_empty() => trees(&live.document, predicted, String::new(), &mut fields),
         Some(_) | None => collect(body, String::new(), &mut |path, value| {
             let there = by_path(&live.document, &path);
-            if there != Some(value) {
-                fields.push(change(path, there.cloned(), Some(value.clone()), None));
+            if path != CLAIMS && !there.contains(&value) {
+                let before = there.first().map(|value| (*value).clone());
+                fields.push(change(path, before, Some(value.clone()), None));
             }
         }),
+    }
+    if fixed.contains(&CLAIMS) {
+        fields.extend(claims(body, &live.document));
     }
     fields.extend(headless_no_longer(body, live));
     for field in &mut fields {
@@ -316,7 +349,9 @@ fn headless_no_longer(body: &Value, live: &Live) -> Option<FieldChange> {
 
 /// The key of the file behind a field of a Kubernetes object.
 fn kubernetes_cause(path: &str) -> Option<&'static str> {
-    const CAUSES: [(&str, &str); 23] = [
+    const CAUSES: [(&str, &str); 25] = [
+        ("requests.storage", "spec.exhibitor.storage.persistent.size"),
+        ("storageClassName", "spec.exhibitor.storage.persistent.class"),
         ("spec.replicas", "spec.exhibitor.replicas"),
         ("data.size", "spec.exhibitor.replicas"),
         ("].imagePullPolicy", "spec.exhibitor.pullPolicy"),
@@ -386,16 +421,17 @@ fn list_key(list: &[Value]) -> Option<&'static str> {
     )
 }
 
-fn by_path<'a>(document: &'a Value, path: &str) -> Option<&'a Value> {
-    let mut found = None;
+/// The values at a path: several where a list names things twice, as mounts do.
+fn by_path<'a>(document: &'a Value, path: &str) -> Vec<&'a Value> {
+    let mut found = Vec::new();
     // Keys may hold dots (annotations), so walk the document rather than split the path.
     find(document, String::new(), path, &mut found);
     found
 }
 
-fn find<'a>(value: &'a Value, path: String, wanted: &str, found: &mut Option<&'a Value>) {
+fn find<'a>(value: &'a Value, path: String, wanted: &str, found: &mut Vec<&'a Value>) {
     if path == wanted {
-        *found = Some(value);
+        found.push(value);
         return;
     }
     if !wanted.starts_with(&path) {

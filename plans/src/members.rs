@@ -27,8 +27,8 @@ pub struct PodAnswers {
 pub fn assemble(pods: Vec<Pod>, answers: &[PodAnswers]) -> EnsembleState {
     let order = |answer: &&PodAnswers| {
         let position = pods.iter().position(|pod| pod.name == answer.pod).unwrap_or(usize::MAX);
-        let ip = pods.get(position).and_then(|pod| pod.ip.as_deref());
-        let inside = answer.config.as_ref().is_ok_and(|config| is_member(config, ip));
+        let address = pods.get(position).and_then(Pod::address);
+        let inside = answer.config.as_ref().is_ok_and(|config| is_member(config, address));
         (!inside, position)
     };
     let mut answers: Vec<&PodAnswers> = answers.iter().collect();
@@ -40,16 +40,16 @@ pub fn assemble(pods: Vec<Pod>, answers: &[PodAnswers]) -> EnsembleState {
     let servers = config.map(|config| config.servers.clone()).unwrap_or_default();
     let mut members = Vec::new();
     for server in &servers {
-        let pod = pods.iter().find(|pod| pod.ip.as_deref() == Some(server.hostname.as_str()));
+        let pod = pods.iter().find(|pod| pod.address() == Some(server.hostname.as_str()));
         let own = pod.and_then(|pod| answers.iter().find(|answer| answer.pod == pod.name));
         let seen = status.get(server.hostname.as_str()).copied();
         members.push(member(&server.hostname, Some(server.id), pod, own.copied(), seen));
     }
     for pod in &pods {
-        let Some(ip) = pod.ip.as_deref() else { continue };
-        if servers.iter().all(|server| server.hostname != ip) {
+        let Some(address) = pod.address() else { continue };
+        if servers.iter().all(|server| server.hostname != address) {
             let own = answers.iter().find(|answer| answer.pod == pod.name);
-            members.push(member(ip, None, Some(pod), own.copied(), None));
+            members.push(member(address, None, Some(pod), own.copied(), None));
         }
     }
     let missed = |own: &ConfigState| own.servers.is_empty() && !servers.is_empty();
@@ -85,8 +85,8 @@ fn whose(answers: &[&PodAnswers], is: impl Fn(&ConfigState) -> bool) -> Vec<Stri
     pods
 }
 
-fn is_member(config: &ConfigState, ip: Option<&str>) -> bool {
-    config.servers.iter().any(|server| Some(server.hostname.as_str()) == ip)
+fn is_member(config: &ConfigState, address: Option<&str>) -> bool {
+    config.servers.iter().any(|server| Some(server.hostname.as_str()) == address)
 }
 
 /// One row of the table. What the ensemble says of a member goes before what it says of itself; of itself alone its

@@ -87,7 +87,7 @@ pub struct RunningOperation {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EnsembleState {
-    /// Pods of the Deployment, by name.
+    /// Pods of the Deployment or StatefulSet, by name.
     pub pods: Vec<Pod>,
     /// Exhibitor's shared configuration, from the first member that answered; `None` when none did.
     pub config: Option<Value>,
@@ -112,7 +112,7 @@ pub struct EnsembleState {
     pub gaps: Vec<Gap>,
 }
 
-/// A pod of the Deployment.
+/// A pod of the Deployment or StatefulSet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Pod {
@@ -120,6 +120,9 @@ pub struct Pod {
     pub name: String,
     /// Address; `None` before the sandbox of the pod is up.
     pub ip: Option<String>,
+    /// The name that stays with it, if it has one: `exhibitor-0.exhibitor-members.default.svc`.
+    #[serde(default)]
+    pub host: Option<String>,
     /// Node name.
     pub node: Option<String>,
     /// `Pending`, `Running`, ...
@@ -132,12 +135,20 @@ pub struct Pod {
     pub trouble: Option<String>,
 }
 
+impl Pod {
+    /// What the ensemble knows it by: the name that stays with it, else its address.
+    #[must_use]
+    pub fn address(&self) -> Option<&str> {
+        self.host.as_deref().or(self.ip.as_deref())
+    }
+}
+
 /// One entry of `serversSpec`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Server {
     /// ZooKeeper's server id, 1 to 255.
     pub id: u32,
-    /// Address of the pod.
+    /// Address of the pod, or the name that stays with it.
     pub hostname: String,
     /// `O:` entries do not vote.
     pub observer: bool,

@@ -222,7 +222,7 @@ pub enum ReadyWhen {
     NodePoolRunning,
     /// Filestore `READY`.
     FilestoreReady,
-    /// The Deployment's pods are at the new template and size, and Exhibitor answers in each (they are not Ready before
+    /// The pods of a Deployment or StatefulSet are at the new template and size, and Exhibitor answers in each (they are not Ready before
     /// the ensemble is formed).
     PodsAnswer {
         /// Pods wanted.
@@ -298,10 +298,10 @@ pub enum Gate {
         /// The fewest healthy voters while the next step runs.
         during: u32,
     },
-    /// The Deployment's pods run and Exhibitor answers in each.
+    /// The pods of a Deployment or StatefulSet run and Exhibitor answers in each.
     PodsAnswer {
         /// Whose.
-        deployment: ResourceId,
+        workload: ResourceId,
         /// How many.
         replicas: u32,
     },

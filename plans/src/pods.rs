@@ -1,4 +1,4 @@
-//! What pods and their Deployment say: members of the status table, how far a rollout is, and what will not heal by
+//! What pods and their Deployment or StatefulSet say: members of the status table, how far a rollout is, and what will not heal by
 //! waiting. Pure functions of Kubernetes documents.
 
 use crate::observed::Pod;
@@ -39,12 +39,20 @@ pub fn pod(document: &Value) -> Option<Pod> {
     Some(Pod {
         name: text(document, "/metadata/name")?.to_owned(),
         ip: text(document, "/status/podIP").filter(|ip| !ip.is_empty()).map(str::to_owned),
+        host: host(document),
         node: text(document, "/spec/nodeName").map(str::to_owned),
         phase: text(document, "/status/phase").unwrap_or("Unknown").to_owned(),
         ready: ready == Some("True"),
         deleting: is_deleting(document),
         trouble: waiting.or(unschedulable).or_else(|| text(document, "/status/reason")).map(str::to_owned),
     })
+}
+
+/// The name of a pod in DNS, as members of a StatefulSet are told it (`HOSTNAME` in the pod's template).
+fn host(document: &Value) -> Option<String> {
+    let set = |pointer| text(document, pointer).filter(|text| !text.is_empty());
+    let (name, service) = set("/spec/hostname").zip(set("/spec/subdomain"))?;
+    Some(format!("{name}.{service}.{}.svc", set("/metadata/namespace")?))
 }
 
 /// Whether a deletion of the object is under way.
@@ -83,23 +91,23 @@ pub enum Rollout {
     Running(Vec<String>),
 }
 
-/// Whether `replicas` pods of the Deployment run its current template. Readiness is left out: before the ensemble is
+/// Whether `replicas` pods of a Deployment or StatefulSet run its current template. Readiness is left out: before the ensemble is
 /// formed no member is in the quorum.
 #[must_use]
-pub fn rollout(deployment: &Value, pods: &[Value], replicas: u32) -> Rollout {
+pub fn rollout(workload: &Value, pods: &[Value], replicas: u32) -> Rollout {
     let waiting = |message: String| Rollout::Waiting(message);
     let wanted = u64::from(replicas);
-    if is_deleting(deployment) {
-        return waiting("the Deployment is being deleted".to_owned());
+    if is_deleting(workload) {
+        return waiting("it is being deleted".to_owned());
     }
-    if count(deployment, "/status/observedGeneration") < count(deployment, "/metadata/generation") {
-        return waiting("the Deployment's change is not seen by its controller yet".to_owned());
+    if count(workload, "/status/observedGeneration") < count(workload, "/metadata/generation") {
+        return waiting("the change is not seen by its controller yet".to_owned());
     }
-    let updated = count(deployment, "/status/updatedReplicas");
+    let updated = count(workload, "/status/updatedReplicas");
     if updated < wanted {
         return waiting(format!("{updated} of {wanted} pods have the new template"));
     }
-    let total = count(deployment, "/status/replicas");
+    let total = count(workload, "/status/replicas");
     if total != wanted {
         return waiting(format!("{total} pods, {wanted} wanted"));
     }

@@ -3,6 +3,7 @@
 use crate::exhibitor::{MAX_ID, RECYCLE_ABOVE};
 use crate::observed::{EnsembleState, Member, Mode, Pod, Server};
 use crate::readiness::Verdict;
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 /// Exhibitor's state code of a serving member.
@@ -70,35 +71,59 @@ fn in_quorum(member: &Member, alone: bool) -> bool {
     }
 }
 
+/// The number of a member whose name stays with it: 2 of `exhibitor-2.exhibitor-members.default.svc`. `None` for an address.
+#[must_use]
+pub fn ordinal(hostname: &str) -> Option<u32> {
+    let (name, _) = hostname.strip_suffix(".svc")?.split_once('.')?;
+    name.rsplit_once('-')?.1.parse().ok()
+}
+
 /// The members to remove to get down to `to` voters, in this order: those out of the quorum, then highest ids first, the
-/// leader last.
+/// leader last. Of members with numbers, the highest numbers go, in this order.
 #[must_use]
 pub fn victims(state: &EnsembleState, to: u32) -> Vec<String> {
-    let alone = voters(state) == 1;
     let mut candidates: Vec<&Server> = state.servers.iter().filter(|server| !server.observer).collect();
-    let rank = |server: &&Server| {
-        let member = member(state, &server.hostname);
-        let serves = member.is_some_and(|member| in_quorum(member, alone));
-        let leads =
-            member.and_then(|member| member.zookeeper.as_ref()).is_some_and(|srvr| srvr.mode == Mode::Leader);
-        (leads, serves, u32::MAX - server.id)
-    };
-    candidates.sort_by_key(rank);
     let surplus = candidates.len().saturating_sub(to as usize);
+    if candidates.iter().any(|server| ordinal(&server.hostname).is_some()) {
+        // A StatefulSet removes the pods with the highest numbers, whoever they are.
+        candidates.sort_by_key(|server| Reverse(ordinal(&server.hostname)));
+        candidates.truncate(surplus);
+    }
+    candidates.sort_by_key(|server| departure(state, server));
     candidates.into_iter().take(surplus).map(|server| server.hostname.clone()).collect()
 }
 
-/// Addresses that can join: pods outside the ensemble whose Exhibitor answers; those that hold an ensemble's data first, then in
-/// the order of [`EnsembleState::pods`].
+/// The rank of a member among those that leave: out of the quorum, then highest ids first, the leader last.
+fn departure(state: &EnsembleState, server: &Server) -> (bool, bool, u32) {
+    let member = member(state, &server.hostname);
+    let serves = member.is_some_and(|member| in_quorum(member, voters(state) == 1));
+    let leads =
+        member.and_then(|member| member.zookeeper.as_ref()).is_some_and(|srvr| srvr.mode == Mode::Leader);
+    (leads, serves, u32::MAX - server.id)
+}
+
+/// Members that are known by address, in the order in which they leave for members with names that stay: the leader last.
+#[must_use]
+pub fn unnamed(state: &EnsembleState) -> Vec<String> {
+    let mut unnamed: Vec<&Server> =
+        state.servers.iter().filter(|server| ordinal(&server.hostname).is_none()).collect();
+    unnamed.sort_by_key(|server| departure(state, server));
+    unnamed.into_iter().map(|server| server.hostname.clone()).collect()
+}
+
+/// Addresses that can join: pods outside the ensemble whose Exhibitor answers; those that hold an ensemble's data first, then by
+/// number, or in the order of [`EnsembleState::pods`]. Where there are pods with names that stay, no others join.
 #[must_use]
 pub fn candidates(state: &EnsembleState) -> Vec<String> {
     let answers = |address: &str| member(state, address).is_some_and(|member| member.exhibitor.is_some());
     let outside = |address: &str| state.servers.iter().all(|server| server.hostname != address);
-    let running = state.pods.iter().filter(|pod| !pod.deleting).filter_map(|pod| pod.ip.as_deref());
+    let named = has_names(state);
+    let running = state.pods.iter().filter(|pod| !pod.deleting && pod.host.is_some() == named);
+    let running = running.filter_map(Pod::address);
     let mut candidates: Vec<String> =
-        running.filter(|ip| outside(ip) && answers(ip)).map(str::to_owned).collect();
+        running.filter(|address| outside(address) && answers(address)).map(str::to_owned).collect();
     let holders = holders(state);
-    candidates.sort_by_key(|address| !holders.contains(address));
+    candidates.sort_by_key(|address| (!holders.contains(address), ordinal(address)));
     candidates
 }
 
@@ -111,11 +136,19 @@ pub fn holders(state: &EnsembleState) -> Vec<String> {
     outside.filter(|member| epoch(member) > Some(0)).map(|member| member.hostname.clone()).collect()
 }
 
-/// Members without a pod that could serve for them, by id: their pods are gone for good, addresses never come back.
+/// Whether there are pods with names that stay.
+fn has_names(state: &EnsembleState) -> bool {
+    state.pods.iter().any(|pod| pod.host.is_some())
+}
+
+/// Members without a pod that could serve for them, by id: their pods are gone for good, addresses never come back. A member
+/// with a name that stays is not lost: its pod comes back under the name, with the data.
 #[must_use]
 pub fn lost(state: &EnsembleState) -> Vec<String> {
-    let has_pod = |server: &&Server| state.pods.iter().any(|pod| is_at(pod, &server.hostname));
-    state.servers.iter().filter(|server| !has_pod(server)).map(|server| server.hostname.clone()).collect()
+    let has_pod = |server: &Server| state.pods.iter().any(|pod| is_at(pod, &server.hostname));
+    let comes_back = |server: &Server| has_names(state) && ordinal(&server.hostname).is_some();
+    let lost = state.servers.iter().filter(|server| !has_pod(server) && !comes_back(server));
+    lost.map(|server| server.hostname.clone()).collect()
 }
 
 /// What is to be done about ids that come near their end, if they do: two newcomers get low ids and those with the highest leave.
@@ -152,7 +185,7 @@ pub fn majority_lost(state: &EnsembleState) -> Option<String> {
 }
 
 fn is_at(pod: &Pod, hostname: &str) -> bool {
-    !pod.deleting && pod.ip.as_deref() == Some(hostname)
+    !pod.deleting && pod.address() == Some(hostname)
 }
 
 /// Whether exactly `wanted` voters serve as one ensemble: everything could be read, all have read the same, no roll is under way, the spec has

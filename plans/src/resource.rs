@@ -22,13 +22,17 @@ pub enum KubeKind {
     ValidatingAdmissionPolicy,
     /// `admissionregistration.k8s.io/v1/ValidatingAdmissionPolicyBinding`
     ValidatingAdmissionPolicyBinding,
+    /// `v1/PersistentVolumeClaim`: a member's volume
+    PersistentVolumeClaim,
     /// `apps/v1/Deployment`
     Deployment,
+    /// `apps/v1/StatefulSet`: members with volumes
+    StatefulSet,
 }
 
 impl KubeKind {
     /// Every kind, in the order they are created.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Namespace,
         Self::ValidatingAdmissionPolicy,
         Self::ValidatingAdmissionPolicyBinding,
@@ -36,8 +40,26 @@ impl KubeKind {
         Self::NetworkPolicy,
         Self::PodDisruptionBudget,
         Self::Service,
+        Self::PersistentVolumeClaim,
         Self::Deployment,
+        Self::StatefulSet,
     ];
+
+    /// Whether objects of this kind run the members' pods.
+    #[must_use]
+    pub const fn runs_members(self) -> bool {
+        match self {
+            Self::Deployment | Self::StatefulSet => true,
+            Self::Namespace
+            | Self::ConfigMap
+            | Self::Service
+            | Self::PodDisruptionBudget
+            | Self::NetworkPolicy
+            | Self::ValidatingAdmissionPolicy
+            | Self::ValidatingAdmissionPolicyBinding
+            | Self::PersistentVolumeClaim => false,
+        }
+    }
 
     /// API version, kind, plural and whether it lives in a namespace.
     #[must_use]
@@ -68,7 +90,9 @@ impl KubeKind {
                 "validatingadmissionpolicybindings",
                 false,
             ),
+            Self::PersistentVolumeClaim => of("v1", "PersistentVolumeClaim", "persistentvolumeclaims", true),
             Self::Deployment => of("apps/v1", "Deployment", "deployments", true),
+            Self::StatefulSet => of("apps/v1", "StatefulSet", "statefulsets", true),
         }
     }
 }
@@ -202,7 +226,9 @@ impl ResourceKind {
                 KubeKind::NetworkPolicy => "networkpolicy",
                 KubeKind::ValidatingAdmissionPolicy => "validatingadmissionpolicy",
                 KubeKind::ValidatingAdmissionPolicyBinding => "validatingadmissionpolicybinding",
+                KubeKind::PersistentVolumeClaim => "persistentvolumeclaim",
                 KubeKind::Deployment => "deployment",
+                KubeKind::StatefulSet => "statefulset",
             },
         }
     }
@@ -233,6 +259,25 @@ impl fmt::Display for ResourceId {
                 write!(f, "{word}/{project}/{location}/{cluster}/{name}")
             }
             Scope::Kube { cluster, namespace } => write!(f, "{word}/{cluster}/{namespace}/{name}"),
+        }
+    }
+}
+
+impl ResourceKind {
+    /// Whether resources of this kind run the members' pods.
+    #[must_use]
+    pub const fn runs_members(self) -> bool {
+        match self {
+            Self::Kube(kind) => kind.runs_members(),
+            Self::Address
+            | Self::Disk
+            | Self::SnapshotSchedule
+            | Self::Firewall
+            | Self::Instance
+            | Self::FilestoreInstance
+            | Self::Cluster
+            | Self::NodePool
+            | Self::Ensemble => false,
         }
     }
 }

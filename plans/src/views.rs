@@ -94,6 +94,7 @@ mod tests {
         let pod = |id: u32| Pod {
             name: format!("pod-{id}"),
             ip: Some(format!("10.0.0.{id}")),
+            host: None,
             node: None,
             phase: "Running".to_owned(),
             ready: true,

@@ -2,7 +2,7 @@
 
 use crate::naming;
 use zkprov_plans::resource::{KubeKind, ResourceId, ResourceKind, Scope};
-use zkprov_plans::spec::{Exposure, FileServer, ManagedCluster, SingleNode, ValidSpec};
+use zkprov_plans::spec::{Exposure, FileServer, ManagedCluster, SingleNode, Storage, ValidSpec};
 
 macro_rules! built_in {
     ($($name:literal),* $(,)?) => { &[$(($name, include_str!(concat!("../files/", $name)))),*] };
@@ -28,7 +28,11 @@ pub(crate) const BUILT_IN: &[(&str, &str)] = built_in![
     "disruption-budget.yaml.j2",
     "service.yaml.j2",
     "service-internal.yaml.j2",
+    "service-members.yaml.j2",
+    "volume-claim.yaml.j2",
+    "pod.yaml.j2",
     "deployment.yaml.j2",
+    "stateful-set.yaml.j2",
     "ensemble.json.j2",
 ];
 
@@ -161,6 +165,16 @@ fn kubernetes(spec: &ValidSpec) -> Vec<Entry> {
         }
         Exposure::ClusterIp | Exposure::Headless => {}
     }
-    entries.push(object(KubeKind::Deployment, own(), "deployment.yaml.j2"));
+    match exhibitor.storage {
+        Storage::Ephemeral => entries.push(object(KubeKind::Deployment, own(), "deployment.yaml.j2")),
+        Storage::Persistent(_) => {
+            entries.push(object(KubeKind::Service, naming::members_service(spec), "service-members.yaml.j2"));
+            entries.extend((0..exhibitor.replicas).map(|ordinal| {
+                let name = naming::volume_claim(spec, ordinal);
+                object(KubeKind::PersistentVolumeClaim, name, "volume-claim.yaml.j2")
+            }));
+            entries.push(object(KubeKind::StatefulSet, own(), "stateful-set.yaml.j2"));
+        }
+    }
     entries
 }

@@ -3,10 +3,12 @@
 use crate::naming;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use zkprov_plans::document::{ENSEMBLE_LABEL, GENERATION_METADATA, KUBE_ENSEMBLE_LABEL, OWNER_MARK};
+use zkprov_plans::document::{
+    ENSEMBLE_LABEL, GENERATION_METADATA, KUBE_ENSEMBLE_LABEL, OWNER_MARK, STORAGE_LABEL,
+};
 use zkprov_plans::labels::record;
 use zkprov_plans::spec::{
-    Exhibitor, FileServer, Filestore, ManagedCluster, Protection, SingleNode, ValidSpec,
+    Exhibitor, FileServer, Filestore, ManagedCluster, Protection, SingleNode, ValidSpec, Volume,
 };
 
 /// The variables of every template.
@@ -82,10 +84,17 @@ struct Gke<'a> {
 struct Kube<'a> {
     config_map: String,
     internal_service: String,
+    members_service: String,
+    /// The volume of each member; none where members keep their data in their pods.
+    volume: Option<&'a Volume>,
+    /// Name of the volume in the pods.
+    data_volume: &'a str,
     admission_policy: String,
     apply_set: String,
     /// Label that carries the ensemble's name.
     ensemble_label: &'a str,
+    /// Label of pods with volumes.
+    storage_label: &'a str,
     /// Labels of objects that live outside namespaces.
     labels: BTreeMap<&'a str, String>,
     /// Labels of objects in the namespace: members of the ApplySet.
@@ -208,9 +217,13 @@ impl<'a> Kube<'a> {
         Self {
             config_map: naming::config_map(spec),
             internal_service: naming::internal_service(spec),
+            members_service: naming::members_service(spec),
+            volume: spec.exhibitor.storage.volume(),
+            data_volume: naming::DATA_VOLUME,
             admission_policy: naming::admission_policy(spec),
             apply_set: naming::apply_set(spec),
             ensemble_label: KUBE_ENSEMBLE_LABEL,
+            storage_label: STORAGE_LABEL,
             labels,
             member_labels,
         }

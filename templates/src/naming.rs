@@ -55,6 +55,21 @@ pub fn internal_service(spec: &ValidSpec) -> String {
     format!("{}-internal", spec.name)
 }
 
+/// The headless Service that gives members with volumes their names.
+#[must_use]
+pub fn members_service(spec: &ValidSpec) -> String {
+    format!("{}-members", spec.name)
+}
+
+/// The name of the volume among those of a member's pod, and the first part of its claim's name.
+pub const DATA_VOLUME: &str = "data";
+
+/// The claim of a member's volume, as the StatefulSet's controller looks for it; `ordinal` counts from 0.
+#[must_use]
+pub fn volume_claim(spec: &ValidSpec, ordinal: u32) -> String {
+    format!("{DATA_VOLUME}-{}-{ordinal}", spec.name)
+}
+
 /// The admission policy and its binding, which live outside namespaces. Neither part can hold a dot, so two
 /// ensembles never share a name.
 #[must_use]

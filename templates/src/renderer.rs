@@ -78,7 +78,9 @@ impl Templates {
 
     fn document(&self, entry: Entry, context: &Value) -> Result<Document, RenderError> {
         let Entry { id, template } = entry;
-        let text = self.text(template, context)?;
+        // Each member's claim is made by one template: which one it is for, its name says.
+        let context = minijinja::context! { resource => &id.name, ..context.clone() };
+        let text = self.text(template, &context)?;
         let body = parse(template, &text)?;
         identity(template, &text, &id, &body)?;
         Ok(Document { id, template: template.to_owned(), body })

@@ -63,6 +63,7 @@ fn members(voters: u32) -> EnsembleState {
             .map(|id| Pod {
                 name: format!("exhibitor-{id}"),
                 ip: Some(address(id)),
+                host: None,
                 node: None,
                 phase: "Running".to_owned(),
                 ready: true,

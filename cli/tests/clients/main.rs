@@ -4,6 +4,7 @@
 
 mod gcloud;
 mod kubectl;
+mod persistent;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

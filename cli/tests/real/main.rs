@@ -12,6 +12,7 @@ mod differential;
 mod exhibitors;
 mod external;
 mod node;
+mod persistent;
 mod recover;
 mod rig;
 mod rigs;

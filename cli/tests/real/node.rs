@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-use zkprov_tests::{Background, Output, root};
+use zkprov_tests::{Background, Output, Program, root};
 
 /// From all pods running to the last member serving.
 const FORMATION: i64 = 40;
@@ -19,7 +19,7 @@ fn the_tutorial_forms_serves_resizes_survives_and_goes_on_real_members() {
     let real = Real::up();
     put_client(&real);
     let routed = watch_routes(&real);
-    let (applied, mut writer) = apply_with_a_writer(&real);
+    let (applied, mut writer) = apply_with_a_writer(&real, &Real::zkprov);
     applied.says(&["3 of 3 voters serve", "exhibitor.default.svc.cluster.local:2181"]);
     forms_in_time(&real);
     has_nothing_left_to_do(&real);
@@ -65,8 +65,11 @@ fn watch_routes(real: &Real) -> Background {
 }
 
 /// Applies, with a client that writes as soon as the Service has an address.
-fn apply_with_a_writer(real: &Real) -> (Output, Background) {
-    let apply = real.zkprov("apply --yes").start();
+pub(super) fn apply_with_a_writer(
+    real: &Real,
+    zkprov: &dyn Fn(&Real, &str) -> Program,
+) -> (Output, Background) {
+    let apply = zkprov(real, "apply --yes").start();
     let start = Instant::now();
     let address = loop {
         let service = real.kubectl("get service exhibitor -o jsonpath={.spec.clusterIP}").run();
@@ -124,9 +127,14 @@ fn has_nothing_left_to_do(real: &Real) {
     real.zkprov("plan --refresh-only --detailed-exitcode").run().exits(0);
 }
 
-/// Members by address as `status` tells them: id and role.
+/// The tutorial's members.
 fn members(real: &Real) -> BTreeMap<String, (u64, String)> {
-    let status = real.zkprov("status --format json").run().exits(0).json();
+    told_members(real.zkprov("status --format json"))
+}
+
+/// Members by address or name as `status --format json` tells them: id and role.
+pub(super) fn told_members(status: Program) -> BTreeMap<String, (u64, String)> {
+    let status = status.run().exits(0).json();
     let members = status["members"].as_array().unwrap().iter();
     let told = members.filter_map(|member| {
         let host = member["host"].as_str()?.to_owned();
@@ -298,11 +306,12 @@ fn is_drained_no_further_than_its_budget(real: &Real) {
 }
 
 /// What the writer was told is written is on every member.
-fn lost_nothing(real: &Real, writer: Background) {
+pub(super) fn lost_nothing(real: &Real, writer: Background) {
     writer.signal("TERM");
     let written = writer.wait().exits(0);
     println!("writer: {}", written.out.trim());
-    let addresses = members(real).into_keys().map(|address| format!("{address}:2181"));
+    let pods = pods(real);
+    let addresses = pods.iter().map(|pod| format!("{}:2181", pod["status"]["podIP"].as_str().unwrap()));
     let args: Vec<String> =
         ["verify", "acknowledged"].map(str::to_owned).into_iter().chain(addresses).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();

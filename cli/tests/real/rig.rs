@@ -116,11 +116,16 @@ impl Real {
 
     /// `zkprov` with the tutorial's file and the image that is here.
     pub(crate) fn zkprov(&self, line: &str) -> Program {
+        self.zkprov_on(&example("tutorial/zkprov.yaml"), line)
+    }
+
+    /// `zkprov` with a file and the image that is here.
+    pub(crate) fn zkprov_on(&self, file: &Path, line: &str) -> Program {
         let image = format!("spec.exhibitor.image={}", self.image());
         self.program(self.bench.binary())
             .args(line.split_whitespace())
             .args(["--set", &image, "-f"])
-            .args([example("tutorial/zkprov.yaml")])
+            .args([file])
     }
 
     pub(crate) fn kubectl(&self, line: &str) -> Program {

@@ -18,7 +18,7 @@ use zkprov_plans::plan::{
 };
 use zkprov_plans::planner::readiness_of;
 use zkprov_plans::readiness::Verdict;
-use zkprov_plans::resource::{KubeKind, ResourceKind};
+use zkprov_plans::resource::ResourceKind;
 
 pub(super) struct Context<'a> {
     pub(super) plan: &'a Plan,
@@ -359,16 +359,18 @@ impl Context<'_> {
                 };
                 of_kind(ResourceKind::Ensemble).map(|one| Change::look(&one.id, ready))
             }
-            Gate::PodsAnswer { deployment, replicas } => {
-                Some(Change::look(deployment, ReadyWhen::PodsAnswer { replicas: *replicas }))
+            Gate::PodsAnswer { workload, replicas } => {
+                Some(Change::look(workload, ReadyWhen::PodsAnswer { replicas: *replicas }))
             }
             Gate::FileServerExports { server } => self
                 .plan
                 .desired
                 .get(server)
                 .map(|one| Change::look(server, readiness_of(one, self.plan.replicas))),
-            Gate::NoMounts { .. } => of_kind(ResourceKind::Kube(KubeKind::Deployment))
-                .map(|deployment| Change::look(&deployment.id, ReadyWhen::Gone)),
+            Gate::NoMounts { .. } => documents
+                .iter()
+                .find(|document| document.id.kind.runs_members())
+                .map(|workload| Change::look(&workload.id, ReadyWhen::Gone)),
         }
     }
 }

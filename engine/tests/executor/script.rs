@@ -372,7 +372,7 @@ pub(crate) fn delete(name: &str) -> Change {
 
 /// A gate on a file server that is to answer.
 pub(crate) fn gate(name: &str) -> Gate {
-    Gate::PodsAnswer { deployment: id(name), replicas: 3 }
+    Gate::PodsAnswer { workload: id(name), replicas: 3 }
 }
 
 /// A plan of these steps, each with the numbers of those it comes after.

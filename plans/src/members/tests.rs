@@ -10,6 +10,7 @@ fn pod(name: &str, ip: &str) -> Pod {
     Pod {
         name: name.to_owned(),
         ip: Some(ip.to_owned()),
+        host: None,
         node: None,
         phase: "Running".to_owned(),
         ready: true,

@@ -1,6 +1,7 @@
 //! One change for each resource: absent, equal, different, or not ours.
 
-use super::{Draft, PlanInput};
+use super::ensemble::migration;
+use super::{Draft, PlanInput, volumes};
 use crate::diff::{self, Difference};
 use crate::document::Document;
 use crate::observed::{Live, Ownership, Reading};
@@ -40,6 +41,14 @@ pub(super) fn no_longer_declared(input: &PlanInput<'_>, draft: &mut Draft) {
         if live.ownership != Ownership::Ours || id.kind == ResourceKind::Ensemble {
             continue;
         }
+        if migration::leaves(input, id) {
+            migration::leave(input, id, live, draft);
+            continue;
+        }
+        if volumes::is_claim(id) {
+            volumes::left_over(input, id, live, draft);
+            continue;
+        }
         let consented = input.replace.contains(id) && !input.spec.protection.data;
         if holds_data(id.kind) && !consented {
             draft.find(
@@ -58,11 +67,21 @@ pub(super) fn no_longer_declared(input: &PlanInput<'_>, draft: &mut Draft) {
 fn existing(input: &PlanInput<'_>, document: &Document, live: &Live, draft: &mut Draft) {
     let id = &document.id;
     if let Some(message) = diff::refused(live) {
-        let fix = "change the file so that the API accepts it; `zkprov render` shows the document";
-        draft.refuse("refused-by-the-api", id, format!("the API refuses {id}: {message}"), fix);
+        let (code, message, fix) = volumes::refusal(id, &document.body, live, message).unwrap_or_else(|| {
+            let fix = "change the file so that the API accepts it; `zkprov render` shows the document";
+            ("refused-by-the-api", format!("the API refuses {id}: {message}"), fix.to_owned())
+        });
+        draft.refuse(code, id, message, fix);
         return;
     }
     let mut difference = diff::diff(id, &document.body, live);
+    if let (Some(why), false) =
+        (diff::refusal(live), difference.fields.iter().any(|field| field.replaces))
+    {
+        let fix = "undo the change of the template";
+        draft.refuse("refused-by-the-api", id, format!("the API refuses {id}: {why}"), fix);
+        return;
+    }
     if id.kind == ResourceKind::NodePool && !input.spec.origins.contains_key("spec.cluster.nodeCount") {
         keep_spare_nodes(&mut difference);
     }
@@ -128,7 +147,9 @@ fn changed(
 ) {
     let id = &document.id;
     let change = update(input, document, live, difference);
-    if change.action == Action::Replace && holds_data(id.kind) {
+    // A StatefulSet is replaced around its pods: they and their volumes stay.
+    let stays = id.kind == ResourceKind::Kube(KubeKind::StatefulSet);
+    if change.action == Action::Replace && holds_data(id.kind) && !stays {
         let fields: Vec<&str> = change.diff.iter().filter(|f| f.replaces).map(|f| f.path.as_str()).collect();
         if input.spec.protection.data {
             draft.refuse(
@@ -163,7 +184,12 @@ pub(super) const fn holds_data(kind: ResourceKind) -> bool {
         | ResourceKind::FilestoreInstance
         | ResourceKind::Cluster
         | ResourceKind::NodePool
-        | ResourceKind::Kube(KubeKind::Deployment | KubeKind::Namespace) => true,
+        | ResourceKind::Kube(
+            KubeKind::Deployment
+            | KubeKind::StatefulSet
+            | KubeKind::PersistentVolumeClaim
+            | KubeKind::Namespace,
+        ) => true,
         ResourceKind::Address
         | ResourceKind::SnapshotSchedule
         | ResourceKind::Firewall
@@ -184,6 +210,7 @@ pub(super) const fn holds_data(kind: ResourceKind) -> bool {
 pub(super) const fn what_it_holds(kind: ResourceKind) -> &'static str {
     match kind {
         ResourceKind::Disk | ResourceKind::FilestoreInstance => "the files of the share",
+        ResourceKind::Kube(KubeKind::PersistentVolumeClaim) => "a member's data",
         ResourceKind::Cluster | ResourceKind::NodePool | ResourceKind::Kube(_) => {
             "every znode: the members keep their data in their pods"
         }
@@ -238,6 +265,23 @@ fn keep(document: &Document, live: &Live) -> Change {
         calls: Vec::new(),
         via: None,
         precondition: Precondition::Unchanged(diff::fingerprint(&document.id, &document.body, live)),
+        ready_when: ReadyWhen::Done,
+        disruption: Disruption::None,
+        notes: Vec::new(),
+    }
+}
+
+/// What stays although it is not asked for any more, and why.
+pub(super) fn retained(id: &ResourceId, why: String) -> Change {
+    Change {
+        id: id.clone(),
+        action: Action::Keep,
+        reason: Reason::Retained(why),
+        diff: Vec::new(),
+        body: Value::Null,
+        calls: Vec::new(),
+        via: None,
+        precondition: Precondition::Absent,
         ready_when: ReadyWhen::Done,
         disruption: Disruption::None,
         notes: Vec::new(),
@@ -373,7 +417,9 @@ fn disruption(kind: ResourceKind, replace: bool, difference: &Difference) -> Dis
             Disruption::FileServer
         }
         ResourceKind::Kube(KubeKind::Deployment) if replace => Disruption::All,
-        ResourceKind::Kube(KubeKind::Deployment) if rolls_pods(&difference.fields) => Disruption::OneByOne,
+        ResourceKind::Kube(_) if kind.runs_members() && rolls_pods(&difference.fields) => {
+            Disruption::OneByOne
+        }
         ResourceKind::Cluster if replace => Disruption::All,
         ResourceKind::NodePool if replace => Disruption::All,
         ResourceKind::NodePool if moves_pods(difference) => Disruption::OneByOne,
@@ -408,6 +454,8 @@ fn notes(kind: ResourceKind, replace: bool, difference: &Difference) -> Vec<Stri
             "the VM is deleted and created again; the data disk stays; members keep serving, their configuration is out \
              of reach for about 2 minutes"
                 .to_owned()
+        } else if kind == ResourceKind::Kube(KubeKind::StatefulSet) {
+            "the StatefulSet is deleted and created again around its pods: none restarts".to_owned()
         } else if kind == ResourceKind::Kube(KubeKind::Service) {
             "the Service is deleted and created again, with another address: new connections fail for a moment, and \
              clients that keep the old address have to resolve the name again; open ones stay"
@@ -428,6 +476,11 @@ fn notes(kind: ResourceKind, replace: bool, difference: &Difference) -> Vec<Stri
                 .to_owned(),
         );
     }
+    if kind == ResourceKind::Kube(KubeKind::StatefulSet) && rolls_pods(&difference.fields) {
+        notes.push(
+            "every pod is replaced, one at a time, the highest number first; each comes back with its data".to_owned(),
+        );
+    }
     if kind == ResourceKind::Kube(KubeKind::Deployment) && rolls_pods(&difference.fields) {
         notes.push(
             "every pod is replaced, one at a time; Exhibitor takes each new one in within 60 to 120 s, and it syncs \
@@ -446,7 +499,9 @@ pub fn readiness_of(document: &Document, replicas: u32) -> ReadyWhen {
         ResourceKind::FilestoreInstance => ReadyWhen::FilestoreReady,
         ResourceKind::Cluster => ReadyWhen::ClusterRunning,
         ResourceKind::NodePool => ReadyWhen::NodePoolRunning,
-        ResourceKind::Kube(KubeKind::Deployment) => ReadyWhen::PodsAnswer { replicas },
+        ResourceKind::Kube(KubeKind::Deployment | KubeKind::StatefulSet) => {
+            ReadyWhen::PodsAnswer { replicas }
+        }
         ResourceKind::Ensemble => ReadyWhen::EnsembleServes { voters: replicas },
         ResourceKind::Address
         | ResourceKind::Disk

@@ -1,11 +1,10 @@
 //! Destroy: the plan against nothing. What holds data is kept unless asked for.
 
-use super::changes::{delete, owns_cluster, what_it_holds};
-use super::{Draft, PlanInput};
+use super::changes::{delete, owns_cluster, retained, what_it_holds};
+use super::{Draft, PlanInput, volumes};
 use crate::observed::{Live, Ownership, Reading};
-use crate::plan::{Action, Change, Disruption, Precondition, ReadyWhen, Reason};
-use crate::resource::{ResourceId, ResourceKind};
-use serde_json::Value;
+use crate::plan::Reason;
+use crate::resource::{KubeKind, ResourceId, ResourceKind};
 
 pub(super) fn steps(input: &PlanInput<'_>, delete_data: bool, draft: &mut Draft) {
     if input.spec.protection.destroy
@@ -43,10 +42,23 @@ fn existing(input: &PlanInput<'_>, id: &ResourceId, live: &Live, delete_data: bo
             ResourceKind::SnapshotSchedule if !delete_data => {
                 Some("it takes the snapshots of the data disk, which is kept".to_owned())
             }
-            ResourceKind::Disk | ResourceKind::FilestoreInstance if !delete_data => {
+            ResourceKind::Cluster | ResourceKind::Kube(KubeKind::Namespace)
+                if !delete_data && volumes::are_in(input, id) =>
+            {
+                Some("it holds the members' volumes; `--delete-data` deletes it with them".to_owned())
+            }
+            ResourceKind::Disk
+            | ResourceKind::FilestoreInstance
+            | ResourceKind::Kube(KubeKind::PersistentVolumeClaim)
+                if !delete_data =>
+            {
                 Some(format!("it holds {}; `--delete-data` deletes it too", what_it_holds(id.kind)))
             }
-            ResourceKind::Disk | ResourceKind::FilestoreInstance if input.spec.protection.data => {
+            ResourceKind::Disk
+            | ResourceKind::FilestoreInstance
+            | ResourceKind::Kube(KubeKind::PersistentVolumeClaim)
+                if input.spec.protection.data =>
+            {
                 draft.refuse(
                     "data-protected",
                     id,
@@ -68,21 +80,5 @@ fn existing(input: &PlanInput<'_>, id: &ResourceId, live: &Live, delete_data: bo
     match why {
         Some(why) => draft.kept.push(retained(id, why)),
         None => draft.changes.push(delete(id, live, Reason::DestroyRequested)),
-    }
-}
-
-fn retained(id: &ResourceId, why: String) -> Change {
-    Change {
-        id: id.clone(),
-        action: Action::Keep,
-        reason: Reason::Retained(why),
-        diff: Vec::new(),
-        body: Value::Null,
-        calls: Vec::new(),
-        via: None,
-        precondition: Precondition::Absent,
-        ready_when: ReadyWhen::Done,
-        disruption: Disruption::None,
-        notes: Vec::new(),
     }
 }

@@ -1,6 +1,8 @@
 //! The ensemble's steps: formation, one voter at a time between odd sizes, settings. Each is a whole configuration
 //! document for Exhibitor; a quorum gate stands before every step that could cost a vote.
 
+pub(super) mod migration;
+
 use super::{Draft, PlanInput};
 use crate::diff;
 use crate::document::Document;
@@ -9,7 +11,8 @@ use crate::plan::{
     Action, Call, Change, Disruption, EnsembleTarget, FieldChange, Gate, MAJORITY_LOST, MEMBER_MISSING,
     NO_QUORUM, Precondition, ReadyWhen, Reason, StepKind,
 };
-use crate::resource::{KubeKind, ResourceKind};
+use crate::resource::ResourceKind;
+use crate::spec::Storage;
 use crate::{exhibitor, quorum, roll, views};
 use serde_json::{Value, json};
 
@@ -78,6 +81,10 @@ pub(super) fn drift(input: &PlanInput<'_>, draft: &mut Draft) {
 /// bringing it back restarts nothing.
 const FORMING_CHECK_MS: &str = "1000";
 
+/// What an ensemble without volumes risks.
+const RISK: &str = "members keep their data in their pods: if all pods go at once, every znode is lost; \
+    `spec.exhibitor.storage.persistent` gives each member a volume";
+
 /// One whole document forms the ensemble; a second one sets the declared check period, if it is longer. Pods that hold the data of
 /// an ensemble whose configuration is lost form it alone: empty ones with them could elect an empty leader.
 fn formation(input: &PlanInput<'_>, document: &Document) -> Vec<StepKind> {
@@ -95,6 +102,9 @@ fn formation(input: &PlanInput<'_>, document: &Document) -> Vec<StepKind> {
         check_often(&mut forming.body);
     }
     forming.diff = diff::declared(ResourceKind::Ensemble, &forming.body);
+    if input.spec.exhibitor.storage == Storage::Ephemeral {
+        forming.notes.push(RISK.to_owned());
+    }
     let mut steps = vec![StepKind::Change(forming)];
     steps.extend((voters + 1..=wanted).flat_map(|next| grow(document, next)));
     steps.extend(settling.map(StepKind::Change));
@@ -196,7 +206,8 @@ fn changes(
     let now = quorum::voters(state);
     let difference = diff::diff(&document.id, &document.body, live);
     let lost = quorum::lost(state);
-    if lost.is_empty() && difference.fields.is_empty() && state.misread.is_empty() {
+    let migrates = migration::is_due(input, state);
+    if lost.is_empty() && difference.fields.is_empty() && state.misread.is_empty() && !migrates {
         draft.kept.push(Change {
             action: Action::Keep,
             reason: Reason::InSync,
@@ -208,11 +219,19 @@ fn changes(
         });
         return;
     }
+    if migrates {
+        let mut path = Path { document, live, state, moved: false, forming: false, steps: Vec::new() };
+        path.tell_again(now);
+        migration::steps(&mut path, now, wanted, draft);
+        draft.ensemble.extend(path.steps);
+        return;
+    }
     if refuse_unsafe(document, state, now, &lost, draft) || refuse_growing_roll(document, now, wanted, draft)
     {
         return;
     }
-    let (moved, forming) = (members_move(draft, now, wanted), fills_up(state, now, &lost));
+    let moved = !quorum::unnamed(state).is_empty() && members_move(draft, now, wanted);
+    let forming = fills_up(state, now, &lost);
     let canary = input.spec.exhibitor.canary;
     let mut path = Path { document, live, state, moved, forming, canary, steps: Vec::new() };
     path.tell_again(now);
@@ -314,9 +333,8 @@ fn fills_up(state: &EnsembleState, now: u32, lost: &[String]) -> bool {
 /// Newcomers are not ready before they are members, and a roll waits for every pod to be ready before it goes on: both
 /// at once would wait for each other.
 fn refuse_growing_roll(document: &Document, now: u32, wanted: u32, draft: &mut Draft) -> bool {
-    let pods = ResourceKind::Kube(KubeKind::Deployment);
     let rolls = draft.changes.iter().any(|change| {
-        change.id.kind == pods && change.action == Action::Update && super::changes::rolls_pods(&change.diff)
+        change.id.kind.runs_members() && change.action == Action::Update && super::changes::rolls_pods(&change.diff)
     });
     let refused = rolls && now < wanted;
     if refused {

@@ -9,6 +9,7 @@ mod ensemble;
 mod moves;
 mod order;
 mod recover;
+mod volumes;
 
 pub use changes::readiness_of;
 pub use recover::recover;

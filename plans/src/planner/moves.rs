@@ -1,11 +1,12 @@
 //! Edits that would move an ensemble to another place. Its members keep their data in their pods and their membership
 //! on the share: pods of another place know nothing of either, and would form a second ensemble beside the first.
 
+use super::ensemble::migration::leaves;
 use super::{Draft, PlanInput};
 use crate::observed::{Ownership, Reading};
-use crate::resource::{KubeKind, ResourceId, ResourceKind};
+use crate::resource::{ResourceId, ResourceKind};
 
-/// Fields of the Deployment that say where the share is.
+/// Fields of a Deployment or StatefulSet that say where the share is.
 const SHARE: &str = "spec.template.spec.volumes[share]";
 const FIX: &str = "undo the edit; to move, back up the data, `zkprov destroy` the ensemble with the old file, and apply the \
     new one";
@@ -18,7 +19,8 @@ pub(super) fn refuse(input: &PlanInput<'_>, draft: &mut Draft) {
         .iter()
         .filter(|(id, reading)| {
             let ours = matches!(reading, Reading::Known(live) if live.ownership == Ownership::Ours);
-            ours && input.desired.get(id).is_none() && !input.replace.contains(id) && runs_members(id.kind)
+            ours && input.desired.get(id).is_none() && !input.replace.contains(id) && holds_members(id.kind)
+                && !leaves(input, id)
         })
         .map(|(id, _)| id)
         .collect();
@@ -63,7 +65,7 @@ fn old_shares<'a>(input: &'a PlanInput<'_>) -> impl Iterator<Item = &'a Resource
     let resources = &input.observed.resources;
     let runs = resources
         .iter()
-        .any(|(id, reading)| id.kind == ResourceKind::Kube(KubeKind::Deployment) && ours(reading));
+        .any(|(id, reading)| id.kind.runs_members() && ours(reading));
     let old = move |(id, reading): &(&ResourceId, &Reading<crate::observed::Live>)| {
         runs && id.kind == ResourceKind::FilestoreInstance && ours(reading) && input.desired.get(id).is_none()
     };
@@ -71,25 +73,6 @@ fn old_shares<'a>(input: &'a PlanInput<'_>) -> impl Iterator<Item = &'a Resource
 }
 
 /// Whether members live in a resource of this kind.
-const fn runs_members(kind: ResourceKind) -> bool {
-    match kind {
-        ResourceKind::Cluster | ResourceKind::Kube(KubeKind::Deployment) => true,
-        ResourceKind::Address
-        | ResourceKind::Disk
-        | ResourceKind::SnapshotSchedule
-        | ResourceKind::Firewall
-        | ResourceKind::Instance
-        | ResourceKind::FilestoreInstance
-        | ResourceKind::NodePool
-        | ResourceKind::Ensemble
-        | ResourceKind::Kube(
-            KubeKind::Namespace
-            | KubeKind::ConfigMap
-            | KubeKind::Service
-            | KubeKind::PodDisruptionBudget
-            | KubeKind::NetworkPolicy
-            | KubeKind::ValidatingAdmissionPolicy
-            | KubeKind::ValidatingAdmissionPolicyBinding,
-        ) => false,
-    }
+fn holds_members(kind: ResourceKind) -> bool {
+    kind == ResourceKind::Cluster || kind.runs_members()
 }

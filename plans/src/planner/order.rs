@@ -15,7 +15,7 @@ const fn depth(kind: ResourceKind) -> u8 {
         ResourceKind::Disk | ResourceKind::FilestoreInstance | ResourceKind::Cluster => 1,
         ResourceKind::Instance | ResourceKind::NodePool => 2,
         ResourceKind::Kube(KubeKind::Namespace | KubeKind::ValidatingAdmissionPolicy) => 3,
-        ResourceKind::Kube(KubeKind::Deployment) => 5,
+        ResourceKind::Kube(KubeKind::Deployment | KubeKind::StatefulSet) => 5,
         ResourceKind::Kube(_) => 4,
         ResourceKind::Ensemble => 6,
     }
@@ -52,14 +52,15 @@ fn needs(other: ResourceKind, one: ResourceKind) -> bool {
             Kube(below) => match kind {
                 KubeKind::Namespace | KubeKind::ValidatingAdmissionPolicy => false,
                 KubeKind::ValidatingAdmissionPolicyBinding => below == KubeKind::ValidatingAdmissionPolicy,
-                KubeKind::Deployment => below != KubeKind::Deployment,
+                KubeKind::Deployment | KubeKind::StatefulSet => !below.runs_members(),
                 KubeKind::ConfigMap
                 | KubeKind::Service
+                | KubeKind::PersistentVolumeClaim
                 | KubeKind::PodDisruptionBudget
                 | KubeKind::NetworkPolicy => below == KubeKind::Namespace,
             },
             Instance | FilestoreInstance | Address | Disk | Firewall | SnapshotSchedule => {
-                kind == KubeKind::Deployment
+                kind.runs_members()
             }
             Ensemble => false,
         },
@@ -72,15 +73,17 @@ pub(super) fn arrange(input: &PlanInput<'_>, changes: Vec<Change>, ensemble: Vec
     let (deletes, mut makes): (Vec<Change>, Vec<Change>) =
         changes.into_iter().partition(|change| change.action == Action::Delete);
     makes.sort_by(|a, b| (depth(a.id.kind), &a.id).cmp(&(depth(b.id.kind), &b.id)));
-    let shrinks = ensemble.iter().any(|step| match step {
-        StepKind::Change(change) => matches!(change.reason, Reason::EnsembleStep { from, to } if to < from),
-        StepKind::Gate(_) => false,
+    let mut sizes = ensemble.iter().filter_map(|step| match step {
+        StepKind::Change(Change { reason: Reason::EnsembleStep { from, to }, .. }) => Some((*from, *to)),
+        StepKind::Change(_) | StepKind::Gate(_) => None,
     });
+    let first = sizes.next();
+    let shrinks = first.zip(sizes.last().or(first)).is_some_and(|((from, _), (_, to))| to < from);
     let mut graph = Graph::default();
-    // Voters leave before their pods: a smaller Deployment and its size come after the ensemble's steps.
+    // Voters leave before their pods: fewer pods and their number come after the ensemble's steps.
     let (late, early): (Vec<Change>, Vec<Change>) = makes.into_iter().partition(|change| {
-        let pods = matches!(change.id.kind, ResourceKind::Kube(KubeKind::Deployment | KubeKind::ConfigMap));
-        (shrinks && pods) || change.diff.iter().any(|field| changes::shrinks(field, "initialNodeCount"))
+        let pods = change.id.kind.runs_members() || change.id.kind == ResourceKind::Kube(KubeKind::ConfigMap);
+        (shrinks && pods && change.action != Action::Create) || change.diff.iter().any(|field| changes::shrinks(field, "initialNodeCount"))
     });
     for change in early {
         graph.make(input, change);
@@ -120,11 +123,11 @@ impl Graph {
             after.extend(self.made.values().copied());
             after = self.push_gate(input, after);
         }
-        if kind == ResourceKind::Kube(KubeKind::Deployment) {
+        if kind.runs_members() {
             after.extend(self.before_pods(input, &change, &after));
         }
         let (id, seconds) = (change.id.clone(), seconds(&change));
-        let rolls = kind == ResourceKind::Kube(KubeKind::Deployment) && rolls_pods(&change.diff);
+        let rolls = kind.runs_members() && rolls_pods(&change.diff);
         let drains = kind == ResourceKind::NodePool && change.disruption == Disruption::OneByOne;
         let rolled = (rolls || drains).then(|| quorum_gate(input, self.last_ensemble.is_some())).flatten();
         let index = self.push(StepKind::Change(change), after, seconds);
@@ -171,14 +174,14 @@ impl Graph {
             .filter(|(id, _)| needs(ResourceKind::Ensemble, id.kind))
             .map(|(_, i)| *i)
             .collect();
-        let deployment = |id: &&ResourceId| id.kind == ResourceKind::Kube(KubeKind::Deployment);
-        let deployment = input.desired.documents.iter().map(|document| &document.id).find(deployment);
-        // Asked even of a Deployment that stays as it is: its pods may still be starting.
-        if let (false, Some(deployment)) = (ensemble.is_empty(), deployment)
-            && !self.made.contains_key(deployment)
+        let workload =
+            input.desired.documents.iter().map(|document| &document.id).find(|id| id.kind.runs_members());
+        // Asked even of one that stays as it is: its pods may still be starting.
+        if let (false, Some(workload)) = (ensemble.is_empty(), workload)
+            && !self.made.contains_key(workload)
         {
-            let gate =
-                Gate::PodsAnswer { deployment: deployment.clone(), replicas: pods_before(input, deployment) };
+            let replicas = pods_before(input, workload);
+            let gate = Gate::PodsAnswer { workload: workload.clone(), replicas };
             base = vec![self.push(StepKind::Gate(gate), base, 5)];
         }
         for kind in ensemble {
@@ -220,11 +223,11 @@ fn deleted_before(first: ResourceKind, then: ResourceKind) -> bool {
     needs(first, then) || (in_cluster && server)
 }
 
-/// Pods there are while the ensemble changes: as many as declared, or on the way down as many as the Deployment has; the
+/// Pods there are while the ensemble changes: as many as declared, or on the way down as many as there are; the
 /// voters may be fewer by then.
 pub(super) fn pods_before(input: &PlanInput<'_>, deployment: &ResourceId) -> u32 {
     let declared = input.spec.exhibitor.replicas;
-    let live = input.observed.resources.get(deployment).and_then(Reading::known);
+    let live = input.observed.resources.get(workload).and_then(Reading::known);
     let replicas = live.and_then(|live| live.document.pointer("/spec/replicas")?.as_u64());
     replicas.and_then(|replicas| u32::try_from(replicas).ok()).map_or(declared, |live| declared.max(live))
 }
@@ -273,7 +276,7 @@ pub(super) const fn seconds(change: &Change) -> u32 {
                 120
             }
         }
-        ResourceKind::Kube(KubeKind::Deployment) => 45,
+        ResourceKind::Kube(KubeKind::Deployment | KubeKind::StatefulSet) => 45,
         ResourceKind::Kube(_) => 1,
         // Exhibitor holds its lock for five seconds; a setting that restarts nobody takes no longer.
         ResourceKind::Ensemble => match change.disruption {

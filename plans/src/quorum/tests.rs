@@ -20,6 +20,7 @@ fn serving(count: u32, leader: u32) -> EnsembleState {
         state.pods.push(Pod {
             name: format!("pod-{id}"),
             ip: Some(hostname.clone()),
+            host: None,
             node: None,
             phase: "Running".to_owned(),
             ready: true,

@@ -325,6 +325,39 @@ pub struct Exhibitor {
     /// Time a pod has to stop, in whole seconds.
     #[schemars(extend("format" = "duration", "default" = "30s"))]
     pub termination_grace: Option<String>,
+    /// Where members keep their data: one of `ephemeral` (default) and `persistent`.
+    pub storage: Option<Storage>,
+}
+
+/// Where members keep their data: exactly one of the two.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
+pub struct Storage {
+    /// In their pods, as in the tutorial: `{}`. All pods gone at once means all data gone.
+    pub ephemeral: Option<Ephemeral>,
+    /// On a volume each, under names that stay; `{}` takes every default.
+    pub persistent: Option<Persistent>,
+}
+
+/// Data in the pods; nothing to set.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Ephemeral {}
+
+/// A volume for each member.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Persistent {
+    /// Size with its unit; a volume only ever grows.
+    #[schemars(extend("format" = "disk-size", "default" = "10GB"))]
+    pub size: Option<String>,
+    /// Storage class; the cluster's default without this key. It cannot change later.
+    #[schemars(extend("format" = "storage-class"))]
+    pub class: Option<String>,
+    /// What becomes of the volume of a member that leaves for good.
+    #[schemars(extend("default" = "keep"))]
+    pub retention: Option<super::Retention>,
 }
 
 /// CPU and memory of the container, as Kubernetes quantities.

@@ -49,6 +49,7 @@ const FORMATS: &[Format] = &[
     ("resource-name", Some("^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$"), |text| rfc1035(text, 63, "a resource name")),
     ("share-name", Some("^[A-Za-z][A-Za-z0-9_]{0,15}$"), share_name),
     ("source-range", Some(r"^\d+\.\d+\.\d+\.\d+/[1-9]\d*$"), source_range),
+    ("storage-class", None, storage_class),
     ("subnetwork", None, |text| network(text, "subnetworks")),
     ("zone", Some("^[a-z]+-[a-z]+[0-9]+-([a-z]|ai[0-9]+[a-z])$"), zone),
     ("zoo-cfg-key", None, zoo_cfg_key),
@@ -132,6 +133,18 @@ fn namespace(text: &str) -> Verdict {
         format!("`{text}` is not a Kubernetes namespace"),
         "Lower-case letters, digits and hyphens, at most 63, no hyphen at either end (RFC 1123).",
         format!("write `{}`", mended(text, 63, "default")),
+    )
+}
+
+fn storage_class(text: &str) -> Verdict {
+    if text.len() <= 253 && text.split('.').all(is_rfc1123) {
+        return Ok(());
+    }
+    refuse(
+        "invalid-name",
+        format!("`{text}` is not the name of a storage class"),
+        "Lower-case letters, digits, hyphens and dots (RFC 1123).",
+        "list the cluster's classes: `kubectl get storageclass`; without `class` its default is taken".to_owned(),
     )
 }
 

@@ -60,6 +60,7 @@ const SAMPLES: &[(&str, &[&str], &[&str])] = &[
     ("resource-name", &["a", "a-1"], &["A", "a-", "1"]),
     ("share-name", &["data", "Data_1"], &["my-share", "1a", "aaaaaaaaaaaaaaaaa"]),
     ("source-range", &["10.0.0.0/8", "192.168.1.0/24"], &["0.0.0.0/0", "10.0.0.1/8", "all"]),
+    ("storage-class", &["premium-rwo", "a.b"], &["", "A", "a..b", "-a"]),
     (
         "subnetwork",
         &["default", "projects/host-project/regions/us-east1/subnetworks/s"],

@@ -270,6 +270,51 @@ pub struct Exhibitor {
     pub spread: Spread,
     /// Seconds a pod has to stop, default 30.
     pub termination_grace_seconds: u32,
+    /// Where members keep their data; default [`Storage::Ephemeral`].
+    pub storage: Storage,
+}
+
+/// Where members keep their data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Storage {
+    /// In their pods: a Deployment, as in the tutorial. A pod that is lost is replaced by an empty one (default).
+    Ephemeral,
+    /// On a volume each: a StatefulSet. A pod that is lost comes back under its name, with its data.
+    Persistent(Volume),
+}
+
+impl Storage {
+    /// The volume of each member, if members have volumes.
+    #[must_use]
+    pub const fn volume(&self) -> Option<&Volume> {
+        match self {
+            Self::Ephemeral => None,
+            Self::Persistent(volume) => Some(volume),
+        }
+    }
+}
+
+/// The volume of a member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Volume {
+    /// Size in GB (10^9 as Google counts: GiB), default 10, 1 to 65536.
+    pub size_gb: u32,
+    /// Storage class; `None` for the cluster's default.
+    pub class: Option<String>,
+    /// What becomes of the volume of a member that leaves for good; default [`Retention::Keep`].
+    pub retention: Retention,
+}
+
+/// What becomes of the volume of a member that leaves for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Retention {
+    /// It is kept (default).
+    Keep,
+    /// It is deleted, by a planned step.
+    Delete,
 }
 
 /// CPU and memory of the container.

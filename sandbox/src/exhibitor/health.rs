@@ -164,6 +164,7 @@ impl Shares {
     /// What a client of this member reads at a path; `None` when it does not serve or has no such znode.
     #[must_use]
     pub fn read(&self, address: &str, path: &str) -> Option<&Znode> {
+        let address = self.host(address);
         let share = self.share_of(address)?;
         share.group(address)?;
         share.members.get(address)?.data.nodes.get(path)
@@ -175,9 +176,10 @@ impl Shares {
     /// ZooKeeper's message, such as `KeeperErrorCode = ConnectionLoss for /a` without a quorum.
     pub fn write(&mut self, address: &str, path: &str, data: &[u8]) -> Result<u64, String> {
         let lost = || format!("KeeperErrorCode = ConnectionLoss for {path}");
-        let share = self.share_of_mut(address).ok_or_else(lost)?;
+        let host = self.host(address).to_owned();
+        let share = self.share_of_mut(&host).ok_or_else(lost)?;
         let now = share.clock;
-        share.write(address, path, data, now)
+        share.write(&host, path, data, now)
     }
 }
 
@@ -220,7 +222,8 @@ impl Shares {
 
     /// This member reads the so-manieth new file in the moment between its being emptied and written, and takes it for empty.
     pub fn misreads(&mut self, address: &str, nth: u32) {
-        let member = self.share_of_mut(address).and_then(|share| share.members.get_mut(address));
+        let host = self.host(address).to_owned();
+        let member = self.share_of_mut(&host).and_then(|share| share.members.get_mut(&host));
         if let Some(member) = member {
             member.misreads = nth;
         }
@@ -291,18 +294,20 @@ impl Shares {
 
     /// From now on (or no longer), requests to this address get no answer at all.
     pub fn black_hole(&mut self, share: &str, address: &str, active: bool) {
+        let address = &self.host(address).to_owned();
         let share = self.shares.entry(share.to_owned()).or_default();
         if active {
-            share.black_holes.insert(address.to_owned());
+            share.black_holes.insert(address.clone());
         } else {
             share.black_holes.remove(address);
         }
     }
 
     fn with_member(&mut self, address: &str, change: impl FnOnce(&mut Member, Time)) {
-        let Some(share) = self.share_of_mut(address) else { return };
+        let host = self.host(address).to_owned();
+        let Some(share) = self.share_of_mut(&host) else { return };
         let now = share.clock;
-        if let Some(member) = share.members.get_mut(address) {
+        if let Some(member) = share.members.get_mut(&host) {
             change(member, now);
         }
         share.settle(now);

@@ -135,6 +135,7 @@ pub(super) struct Timers {
 /// A pod with Exhibitor and ZooKeeper.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Member {
+    /// What it is known by: Exhibitor's `HOSTNAME`.
     pub(super) address: String,
     pub(super) env: BTreeMap<String, String>,
     pub(super) defaults: Settings,
@@ -165,6 +166,9 @@ pub(super) struct Member {
     pub(super) process: Process,
     pub(super) zoo: Zoo,
     pub(super) data: Data,
+    /// The volume that the data is on.
+    #[serde(default)]
+    pub(super) volume: Option<String>,
     /// When the process was started.
     pub(super) started: Time,
     /// Since when the process hangs.
@@ -210,7 +214,7 @@ impl Member {
         Self {
             answers_at: now + timing::JVM_START_MS + jitter.below(timing::JVM_START_JITTER_MS),
             defaults: config::image_defaults(start.ensemble_size, &start.env),
-            address: start.address,
+            address: start.hostname,
             env: start.env,
             booted: false,
             exited: false,
@@ -229,6 +233,7 @@ impl Member {
             process: Process::Stopped { start_at: None },
             zoo: Zoo::default(),
             data: Data::default(),
+            volume: start.volume,
             started: now,
             hung: None,
             indexes: Vec::new(),

@@ -47,6 +47,7 @@ use crate::api::{Answer, Context, Request, Time};
 use crate::ids::Ids;
 use changes::{Change, Outcome};
 use config::SharedFile;
+use data::Data;
 use member::{Member, Process};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,6 +57,12 @@ use zookeeper::Clients;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Shares {
     shares: BTreeMap<String, Share>,
+    /// What members are known by, by the address of their pod, where that is not the address itself.
+    #[serde(default)]
+    names: BTreeMap<String, String>,
+    /// Data on volumes that no member has mounted now, by volume.
+    #[serde(default)]
+    volumes: BTreeMap<String, Data>,
 }
 
 /// One shared directory and the members that mount it. The directory outlives its members.
@@ -107,8 +114,12 @@ impl Share {
 pub struct MemberStart {
     /// `SERVER:PATH` of the share that holds the configuration.
     pub share: String,
-    /// Pod address: Exhibitor's `HOSTNAME`.
+    /// Pod address.
     pub address: String,
+    /// Exhibitor's `HOSTNAME`: what other members reach it by.
+    pub hostname: String,
+    /// The volume that its data is on; `None` for the container's own disk.
+    pub volume: Option<String>,
     /// `ZK_ENSEMBLE_SIZE` of the container, 0 when not set.
     pub ensemble_size: u32,
     /// Other environment variables of the container that matter to the image.
@@ -116,24 +127,41 @@ pub struct MemberStart {
 }
 
 impl Shares {
-    /// A container with Exhibitor starts. A container that was at this address before is gone.
+    /// A container with Exhibitor starts. A container that was at this address or had this name before is gone.
     pub fn start(&mut self, member: MemberStart, now: Time, ids: &mut Ids) {
         self.stop(&member.address, now);
+        self.stop(&member.hostname, now);
+        let data = member.volume.as_ref().and_then(|volume| self.volumes.remove(volume));
+        if member.hostname != member.address {
+            self.names.insert(member.address.clone(), member.hostname.clone());
+        }
         let share = self.shares.entry(member.share.clone()).or_default();
         share.advance(now);
-        let address = member.address.clone();
-        share.members.insert(address, Member::new(member, now, ids.number()));
+        let host = member.hostname.clone();
+        let mut member = Member::new(member, now, ids.number());
+        member.data = data.unwrap_or_default();
+        share.members.insert(host, member);
         share.settle(now);
     }
 
-    /// The container of this address is gone (killed or its grace period is over); its data with it. A lock file it
-    /// holds stays.
+    /// The container of this address is gone (killed or its grace period is over); its data with it, unless that is on a
+    /// volume. A lock file it holds stays.
     pub fn stop(&mut self, address: &str, now: Time) {
-        let Some(share) = self.share_of_mut(address) else { return };
+        let host = self.host(address).to_owned();
+        self.names.retain(|_, name| *name != host);
+        let Some(share) = self.share_of_mut(&host) else { return };
         share.advance(now);
-        share.members.remove(address);
-        share.changes.retain(|change| change.address != address);
+        let gone = share.members.remove(&host);
+        share.changes.retain(|change| change.address != host);
         share.settle(now);
+        if let Some((volume, data)) = gone.and_then(|member| Some((member.volume?, member.data))) {
+            self.volumes.insert(volume, data);
+        }
+    }
+
+    /// What a member is known by, of its pod's address or of its name.
+    fn host<'a>(&'a self, address: &'a str) -> &'a str {
+        self.names.get(address).map_or(address, String::as_str)
     }
 
     /// Whether our exec probe succeeds in this pod: ZooKeeper answers `srvr` with leader, follower or observer
@@ -165,10 +193,11 @@ impl Shares {
     /// A request to the Exhibitor at this address; its `path` begins with `/exhibitor/v1/…` or is `/`.
     /// `None` when nothing listens there.
     pub fn handle(&mut self, address: &str, request: &Request, context: &mut Context<'_>) -> Option<Answer> {
-        let share = self.share_of_mut(address)?;
+        let host = self.host(address).to_owned();
+        let share = self.share_of_mut(&host)?;
         share.advance(context.now);
-        share.members.get(address).filter(|member| member.answers())?;
-        let answer = share.respond(address, request, context);
+        share.members.get(&host).filter(|member| member.answers())?;
+        let answer = share.respond(&host, request, context);
         share.settle(context.now);
         Some(answer)
     }
@@ -195,6 +224,7 @@ impl Shares {
     }
 
     fn member(&self, address: &str) -> Option<&Member> {
-        self.share_of(address)?.members.get(address)
+        let host = self.host(address);
+        self.share_of(host)?.members.get(host)
     }
 }

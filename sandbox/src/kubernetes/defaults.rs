@@ -10,6 +10,8 @@ pub(super) fn apply(kind: Kind, object: &mut Value) {
     match kind {
         Kind::Deployment => deployment(object),
         Kind::ReplicaSet => replica_set(object),
+        Kind::StatefulSet => stateful_set(object),
+        Kind::PersistentVolumeClaim => claim(object, ""),
         Kind::Pod => {
             default(object, "/spec/enableServiceLinks", true);
             pod_spec(object, "/spec");
@@ -38,6 +40,15 @@ pub(super) fn on_create(kind: Kind, object: &mut Value) {
         Kind::Namespace => default(object, "/status/phase", "Active"),
         Kind::Deployment | Kind::Node => default(object, "/status", json!({})),
         Kind::ReplicaSet => default(object, "/status/replicas", 0),
+        Kind::StatefulSet => {
+            default(object, "/status/replicas", 0);
+            default(object, "/status/availableReplicas", 0);
+        }
+        Kind::PersistentVolumeClaim => {
+            default(object, "/status/phase", "Pending");
+            default(object, "/spec/storageClassName", super::claims::DEFAULT_CLASS);
+            put(object, "/metadata/finalizers", json!([super::claims::PROTECTION]));
+        }
         Kind::PodDisruptionBudget => {
             for count in ["disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"] {
                 default(object, &format!("/status/{count}"), 0);
@@ -74,6 +85,30 @@ fn replica_set(object: &mut Value) {
     if object.pointer("/spec/template").is_some() {
         pod_spec(object, "/spec/template/spec");
     }
+}
+
+fn stateful_set(object: &mut Value) {
+    default(object, "/spec/replicas", 1);
+    default(object, "/spec/podManagementPolicy", "OrderedReady");
+    default(object, "/spec/updateStrategy/type", "RollingUpdate");
+    if text(object, "/spec/updateStrategy/type") == Some("RollingUpdate") {
+        default(object, "/spec/updateStrategy/rollingUpdate/partition", 0);
+    }
+    default(object, "/spec/revisionHistoryLimit", 10);
+    default(object, "/spec/persistentVolumeClaimRetentionPolicy/whenDeleted", "Retain");
+    default(object, "/spec/persistentVolumeClaimRetentionPolicy/whenScaled", "Retain");
+    for index in 0..items(object, "/spec/volumeClaimTemplates").len() {
+        let at = format!("/spec/volumeClaimTemplates/{index}");
+        put(object, &format!("{at}/apiVersion"), "v1");
+        put(object, &format!("{at}/kind"), "PersistentVolumeClaim");
+        claim(object, &at);
+        default(object, &format!("{at}/status/phase"), "Pending");
+    }
+    pod_spec(object, "/spec/template/spec");
+}
+
+fn claim(object: &mut Value, at: &str) {
+    default(object, &format!("{at}/spec/volumeMode"), "Filesystem");
 }
 
 fn pod_spec(object: &mut Value, at: &str) {

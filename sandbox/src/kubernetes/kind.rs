@@ -11,12 +11,14 @@ pub enum Kind {
     Event,
     Namespace,
     Node,
+    PersistentVolumeClaim,
     Pod,
     Secret,
     ServiceAccount,
     Service,
     Deployment,
     ReplicaSet,
+    StatefulSet,
     PodDisruptionBudget,
     NetworkPolicy,
     EndpointSlice,
@@ -70,6 +72,10 @@ static EVENT: Info = info("", "Event", ["events", "event"], &["ev"]);
 static NAMESPACE: Info =
     with(cluster_wide(info("", "Namespace", ["namespaces", "namespace"], &["ns"])), &["finalize", "status"]);
 static NODE: Info = with(cluster_wide(info("", "Node", ["nodes", "node"], &["no"])), &["status"]);
+static PERSISTENT_VOLUME_CLAIM: Info = with(
+    info("", "PersistentVolumeClaim", ["persistentvolumeclaims", "persistentvolumeclaim"], &["pvc"]),
+    &["status"],
+);
 static POD: Info = with(
     info("", "Pod", ["pods", "pod"], &["po"]),
     &["eviction", "exec", "log", "portforward", "proxy", "status"],
@@ -81,6 +87,8 @@ static DEPLOYMENT: Info =
     with(info("apps", "Deployment", ["deployments", "deployment"], &["deploy"]), &["scale", "status"]);
 static REPLICA_SET: Info =
     with(info("apps", "ReplicaSet", ["replicasets", "replicaset"], &["rs"]), &["scale", "status"]);
+static STATEFUL_SET: Info =
+    with(info("apps", "StatefulSet", ["statefulsets", "statefulset"], &["sts"]), &["scale", "status"]);
 static POD_DISRUPTION_BUDGET: Info = with(
     info("policy", "PodDisruptionBudget", ["poddisruptionbudgets", "poddisruptionbudget"], &["pdb"]),
     &["status"],
@@ -108,18 +116,20 @@ static ADMISSION_BINDING: Info = cluster_wide(info(
 
 impl Kind {
     /// Every kind, in the order of discovery.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::ConfigMap,
         Self::Endpoints,
         Self::Event,
         Self::Namespace,
         Self::Node,
+        Self::PersistentVolumeClaim,
         Self::Pod,
         Self::Secret,
         Self::ServiceAccount,
         Self::Service,
         Self::Deployment,
         Self::ReplicaSet,
+        Self::StatefulSet,
         Self::PodDisruptionBudget,
         Self::NetworkPolicy,
         Self::EndpointSlice,
@@ -136,12 +146,14 @@ impl Kind {
             Self::Event => &EVENT,
             Self::Namespace => &NAMESPACE,
             Self::Node => &NODE,
+            Self::PersistentVolumeClaim => &PERSISTENT_VOLUME_CLAIM,
             Self::Pod => &POD,
             Self::Secret => &SECRET,
             Self::ServiceAccount => &SERVICE_ACCOUNT,
             Self::Service => &SERVICE,
             Self::Deployment => &DEPLOYMENT,
             Self::ReplicaSet => &REPLICA_SET,
+            Self::StatefulSet => &STATEFUL_SET,
             Self::PodDisruptionBudget => &POD_DISRUPTION_BUDGET,
             Self::NetworkPolicy => &NETWORK_POLICY,
             Self::EndpointSlice => &ENDPOINT_SLICE,
@@ -191,6 +203,7 @@ impl Kind {
         match self {
             Self::Deployment
             | Self::ReplicaSet
+            | Self::StatefulSet
             | Self::PodDisruptionBudget
             | Self::NetworkPolicy
             | Self::EndpointSlice
@@ -201,6 +214,7 @@ impl Kind {
             | Self::Event
             | Self::Namespace
             | Self::Node
+            | Self::PersistentVolumeClaim
             | Self::Pod
             | Self::Secret
             | Self::ServiceAccount

@@ -4,6 +4,7 @@ mod addresses;
 mod admission;
 mod apply;
 mod bootstrap;
+mod claims;
 mod clock;
 mod controllers;
 mod decode;

@@ -8,7 +8,7 @@ use super::kind::Kind;
 use super::managers::{Actor, Managers};
 use super::schema::Type;
 use super::store::Store;
-use super::{admission, clock, defaults, services, tree, validation};
+use super::{admission, claims, clock, defaults, services, tree, validation};
 use crate::api::Time;
 use crate::ids::Ids;
 use serde_json::{Value, json};
@@ -53,6 +53,11 @@ fn blank(kind: Kind) -> Value {
     if matches!(kind, Kind::Deployment | Kind::ReplicaSet) {
         let template = json!({"metadata": {}, "spec": {"containers": null}});
         tree::put(&mut blank, "/spec", json!({"selector": null, "strategy": {}, "template": template}));
+    } else if kind == Kind::StatefulSet {
+        let template = json!({"metadata": {}, "spec": {"containers": null}});
+        tree::put(&mut blank, "/spec", json!({"selector": null, "updateStrategy": {}, "template": template}));
+    } else if kind == Kind::PersistentVolumeClaim {
+        tree::put(&mut blank, "/spec/resources", json!({}));
     } else if kind == Kind::Pod {
         tree::put(&mut blank, "/spec/containers", Value::Null);
     } else if kind == Kind::Service {
@@ -140,11 +145,13 @@ impl Registry<'_> {
             | Kind::Endpoints
             | Kind::Event
             | Kind::Node
+            | Kind::PersistentVolumeClaim
             | Kind::Pod
             | Kind::Secret
             | Kind::ServiceAccount
             | Kind::Deployment
             | Kind::ReplicaSet
+            | Kind::StatefulSet
             | Kind::PodDisruptionBudget
             | Kind::NetworkPolicy
             | Kind::EndpointSlice
@@ -185,6 +192,9 @@ impl Registry<'_> {
         };
         let new = self.shape_update(kind, old, new, write.actor.subresource);
         validation::check(kind, &new, Some(old))?;
+        if kind == Kind::PersistentVolumeClaim {
+            claims::admit_growth(&new, old)?;
+        }
         let attempt = admission::Attempt::update(kind, &new, old, write.actor.subresource);
         admission::admit(self.store, &attempt)?;
         let mut new = new;
@@ -232,6 +242,9 @@ impl Registry<'_> {
         keep_metadata(&old, &mut new);
         let new = self.shape_update(kind, &old, new, apply.actor.subresource);
         validation::check(kind, &new, Some(&old))?;
+        if kind == Kind::PersistentVolumeClaim {
+            claims::admit_growth(&new, &old)?;
+        }
         admission::admit(self.store, &admission::Attempt::update(kind, &new, &old, apply.actor.subresource))?;
         Ok((self.finish_update(kind, &old, new, dry_run), false))
     }

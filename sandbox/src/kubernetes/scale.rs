@@ -6,7 +6,7 @@ use super::registry::{Registry, Write};
 use super::{admission, selectors, tree};
 use serde_json::{Value, json};
 
-/// The scale of a Deployment or ReplicaSet.
+/// The scale of a Deployment, ReplicaSet or StatefulSet.
 pub(super) fn of(object: &Value) -> Value {
     let mut metadata = json!({});
     for key in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {

@@ -150,6 +150,8 @@ fn field(kind: Kind, text: &str) -> Result<(String, String, bool), Failure> {
         | Kind::Endpoints
         | Kind::ServiceAccount
         | Kind::Deployment
+        | Kind::StatefulSet
+        | Kind::PersistentVolumeClaim
         | Kind::PodDisruptionBudget
         | Kind::NetworkPolicy
         | Kind::EndpointSlice

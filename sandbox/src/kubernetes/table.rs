@@ -102,6 +102,20 @@ fn columns(kind: Kind) -> &'static [Column] {
             ("Images", true),
             ("Selector", true),
         ],
+        Kind::StatefulSet => {
+            &[("Name", false), ("Ready", false), ("Age", false), ("Containers", true), ("Images", true)]
+        }
+        Kind::PersistentVolumeClaim => &[
+            ("Name", false),
+            ("Status", false),
+            ("Volume", false),
+            ("Capacity", false),
+            ("Access Modes", false),
+            ("StorageClass", false),
+            ("VolumeAttributesClass", false),
+            ("Age", false),
+            ("VolumeMode", true),
+        ],
         Kind::PodDisruptionBudget => &[
             ("Name", false),
             ("Min Available", false),
@@ -168,6 +182,27 @@ fn cells(kind: Kind, object: &Value, now: Time) -> Vec<Value> {
             ];
             row.extend(template(object));
             row
+        }
+        Kind::StatefulSet => {
+            let ready = int(object, "/status/readyReplicas").unwrap_or(0);
+            let ready = format!("{ready}/{}", int(object, "/spec/replicas").unwrap_or(0));
+            let [containers, images, _] = template(object);
+            vec![own, json!(ready), age, containers, images]
+        }
+        Kind::PersistentVolumeClaim => {
+            let modes = items(object, "/spec/accessModes").iter().filter_map(Value::as_str);
+            let short = modes.map(|mode| if mode == "ReadWriteOnce" { "RWO" } else { mode }.to_owned());
+            vec![
+                own,
+                at("/status/phase"),
+                json!(text(object, "/spec/volumeName").unwrap_or_default()),
+                json!(text(object, "/status/capacity/storage").unwrap_or_default()),
+                json!(short.collect::<Vec<_>>().join(",")),
+                json!(text(object, "/spec/storageClassName").unwrap_or_default()),
+                json!("<unset>"),
+                age,
+                at("/spec/volumeMode"),
+            ]
         }
         Kind::ReplicaSet => {
             let mut row = vec![

@@ -26,6 +26,8 @@ pub(super) fn check(kind: Kind, object: &Value, old: Option<&Value>) -> Result<(
                 immutable(object, old, "/spec/selector", &mut causes);
             }
         }
+        Kind::StatefulSet => stateful_set(object, old, &mut causes),
+        Kind::PersistentVolumeClaim => super::claims::check(object, old, &mut causes),
         Kind::Pod => pod(object, old, &mut causes),
         Kind::Service => service(object, old, &mut causes),
         Kind::ConfigMap | Kind::Secret => data(kind, object, old, &mut causes),
@@ -95,6 +97,8 @@ fn metadata(kind: Kind, object: &Value, causes: &mut Vec<Cause>) {
         | Kind::ServiceAccount
         | Kind::Deployment
         | Kind::ReplicaSet
+        | Kind::StatefulSet
+        | Kind::PersistentVolumeClaim
         | Kind::PodDisruptionBudget
         | Kind::NetworkPolicy
         | Kind::EndpointSlice
@@ -156,7 +160,42 @@ fn deployment(object: &Value, causes: &mut Vec<Cause>) {
     }
 }
 
+fn stateful_set(object: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
+    let templates = items(object, "/spec/volumeClaimTemplates");
+    let claimed: Vec<&str> = templates.iter().map(name).collect();
+    workload_with(object, &claimed, causes);
+    for (index, template) in templates.iter().enumerate() {
+        super::claims::check_spec(template, &format!("spec.volumeClaimTemplates[{index}].spec"), causes);
+    }
+    let fixed = |object: &Value| {
+        let mut spec = object.get("spec").cloned().unwrap_or_default();
+        for key in [
+            "replicas",
+            "ordinals",
+            "template",
+            "updateStrategy",
+            "revisionHistoryLimit",
+            "persistentVolumeClaimRetentionPolicy",
+            "minReadySeconds",
+        ] {
+            super::tree::remove(&mut spec, &format!("/{key}"));
+        }
+        spec
+    };
+    if old.is_some_and(|old| fixed(old) != fixed(object)) {
+        let why = "Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', \
+                   'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and \
+                   'minReadySeconds' are forbidden";
+        causes.push(Cause::new("FieldValueForbidden", "spec", why));
+    }
+}
+
 fn workload(object: &Value, causes: &mut Vec<Cause>) {
+    workload_with(object, &[], causes);
+}
+
+/// Checks a workload whose pods get these volumes besides their template's own.
+fn workload_with(object: &Value, claimed: &[&str], causes: &mut Vec<Cause>) {
     let replicas = int(object, "/spec/replicas").unwrap_or(0);
     if replicas < 0 {
         causes.push(Cause::invalid("spec.replicas", &json!(replicas), NOT_NEGATIVE));
@@ -182,12 +221,12 @@ fn workload(object: &Value, causes: &mut Vec<Cause>) {
         causes.push(Cause::new("FieldValueNotSupported", "spec.template.spec.restartPolicy", message));
     }
     match object.pointer("/spec/template/spec") {
-        Some(spec) => pod_spec(spec, "spec.template.spec", causes),
+        Some(spec) => pod_spec(spec, "spec.template.spec", claimed, causes),
         None => causes.push(Cause::required("spec.template.spec.containers", "")),
     }
 }
 
-fn pod_spec(spec: &Value, field: &str, causes: &mut Vec<Cause>) {
+fn pod_spec(spec: &Value, field: &str, claimed: &[&str], causes: &mut Vec<Cause>) {
     if items(spec, "/containers").is_empty() {
         causes.push(Cause::required(format!("{field}.containers"), ""));
     }
@@ -211,6 +250,7 @@ fn pod_spec(spec: &Value, field: &str, causes: &mut Vec<Cause>) {
             }
         }
     }
+    let volumes = [volumes, claimed.to_vec()].concat();
     let mut seen = Vec::new();
     for (index, item) in items(spec, "/containers").iter().enumerate() {
         let at = format!("{field}.containers[{index}]");
@@ -297,7 +337,7 @@ fn pod(object: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
         causes.push(Cause::required("spec.containers", ""));
         return;
     };
-    pod_spec(spec, "spec", causes);
+    pod_spec(spec, "spec", &[], causes);
     let fixed = |object: &Value| {
         let mut spec = object.get("spec").cloned().unwrap_or_default();
         for list in ["containers", "initContainers"] {

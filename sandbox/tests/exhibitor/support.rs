@@ -57,6 +57,8 @@ impl Lab {
         let member = MemberStart {
             share: SHARE.to_owned(),
             address: address(number),
+            hostname: address(number),
+            volume: None,
             ensemble_size: self.size,
             env: self.env.clone(),
         };

@@ -3,14 +3,18 @@
 use crate::support::tutorial;
 use crate::{Overrides, Templates};
 use serde_json::{Value, json};
-use zkprov_plans::spec::{Backup, Cluster, External, FileServer, Filestore, Snapshots, ValidSpec};
+use zkprov_plans::spec::{
+    Backup, Cluster, External, FileServer, Filestore, Retention, Snapshots, Storage, ValidSpec, Volume,
+};
 
 /// What templates rightly do not see.
-const NOT_RENDERED: [&str; 2] = [
+const NOT_RENDERED: [&str; 3] = [
     // Places in the file, for messages.
     "/origins",
     // The planner's business: it refuses to delete or replace what holds data.
     "/protection/data",
+    // It deletes claims by a step of its own.
+    "/exhibitor/storage/persistent/retention",
 ];
 
 /// Pointers to the leaves of a value; empty lists and maps and missing options are leaves too.
@@ -38,6 +42,9 @@ fn others(leaf: &Value) -> Vec<Value> {
         }
         Value::Bool(flag) => vec![json!(!flag)],
         Value::Number(number) => vec![json!(number.as_u64().unwrap() + 2)],
+        Value::String(text) if text == "ephemeral" => {
+            vec![json!({"persistent": {"sizeGb": 10, "class": null, "retention": "keep"}})]
+        }
         // An enum takes only its own words.
         Value::String(text) => ["root", "headless", "required"]
             .into_iter()
@@ -84,6 +91,10 @@ fn every_option_of_a_single_node_and_our_cluster_is_rendered() {
     spec.exhibitor.settings.backup = Some(Backup { period_ms: 600_000, max_store_ms: 21_600_000 });
     check(&spec, &[]);
     check(&tutorial(), &[]);
+    let class = Some("premium-rwo".to_owned());
+    spec.exhibitor.storage =
+        Storage::Persistent(Volume { size_gb: 10, class, retention: Retention::Keep });
+    check(&spec, &[]);
 }
 
 #[test]
@@ -125,6 +136,9 @@ fn no_string_changes_the_structure_of_a_document() {
     let mut spec = tutorial();
     spec.exhibitor.namespace = "zk".to_owned();
     spec.exhibitor.client_labels = [("role".to_owned(), "client".to_owned())].into();
+    let class = Some("premium-rwo".to_owned());
+    spec.exhibitor.storage =
+        Storage::Persistent(Volume { size_gb: 10, class, retention: Retention::Keep });
     let value = serde_json::to_value(&spec).unwrap();
     let shapes = |spec: &ValidSpec| {
         templates

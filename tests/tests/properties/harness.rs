@@ -193,7 +193,7 @@ impl Lab {
 }
 
 /// Keys of a map in the world's stored form.
-fn keys(world: &World, pointer: &str) -> Vec<String> {
+pub(crate) fn keys(world: &World, pointer: &str) -> Vec<String> {
     let stored = serde_json::to_value(world).unwrap();
     stored.pointer(pointer).and_then(|value| value.as_object()).unwrap().keys().cloned().collect()
 }

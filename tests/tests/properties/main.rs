@@ -12,4 +12,5 @@ mod formation;
 mod harness;
 mod misread;
 mod options;
+mod persistent;
 mod rolls;

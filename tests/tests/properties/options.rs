@@ -215,6 +215,11 @@ fn options_of_an_external_server() {
     block_on(each("external-nfs", &[], EXTERNAL));
 }
 
+#[test]
+fn options_of_volumes() {
+    block_on(each("persistent", &["spec.exhibitor.replicas=5"], VOLUMES));
+}
+
 /// The keys of a schema that hold no other keys.
 fn leaves(schema: &Value, path: &str, out: &mut BTreeSet<String>) {
     match schema["properties"].as_object() {
@@ -249,6 +254,7 @@ fn every_option_has_a_row_or_a_reason() {
         SNAPSHOTS,
         NO_SNAPSHOTS,
         EXTERNAL,
+        VOLUMES,
     ];
     let rows = tables.into_iter().flatten().map(|row| row.key);
     let known: BTreeSet<String> =

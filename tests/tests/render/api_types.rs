@@ -80,7 +80,9 @@ fn check(document: &Document) -> Result<(), String> {
             KubeKind::ValidatingAdmissionPolicyBinding => {
                 kubernetes::<api::admissionregistration::v1::ValidatingAdmissionPolicyBinding>(body)
             }
+            KubeKind::PersistentVolumeClaim => kubernetes::<api::core::v1::PersistentVolumeClaim>(body),
             KubeKind::Deployment => kubernetes::<api::apps::v1::Deployment>(body),
+            KubeKind::StatefulSet => kubernetes::<api::apps::v1::StatefulSet>(body),
         },
         // Exhibitor's own format; no type describes it.
         ResourceKind::Ensemble => Ok(()),

@@ -14,12 +14,19 @@ fn text(desired: &Desired, template: &str, pointer: &str) -> Option<String> {
 
 const CONTAINER: &str = "/spec/template/spec/containers/0";
 
+/// A text of the members' container, whatever runs it.
+fn of_container(desired: &Desired, pointer: &str) -> String {
+    let pointer = format!("{CONTAINER}{pointer}");
+    let mut workloads = ["deployment.yaml.j2", "stateful-set.yaml.j2"].into_iter();
+    workloads.find_map(|template| text(desired, template, &pointer)).unwrap()
+}
+
 fn probe(desired: &Desired) -> String {
-    text(desired, "deployment.yaml.j2", &format!("{CONTAINER}/readinessProbe/exec/command/2")).unwrap()
+    of_container(desired, "/readinessProbe/exec/command/2")
 }
 
 fn stop(desired: &Desired) -> String {
-    text(desired, "deployment.yaml.j2", &format!("{CONTAINER}/lifecycle/preStop/exec/command/2")).unwrap()
+    of_container(desired, "/lifecycle/preStop/exec/command/2")
 }
 
 /// Every shell text of every example, with a name for messages.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::time::Duration;
 use zkprov_plans::exhibitor::{self, ExhibitorError};
 use zkprov_plans::members::{PodAnswers, assemble};
-use zkprov_plans::observed::EnsembleState;
+use zkprov_plans::observed::{EnsembleState, Pod};
 use zkprov_plans::pods;
 use zkprov_plans::resource::ResourceId;
 
@@ -31,9 +31,10 @@ pub(super) struct Sight {
 }
 
 impl Sight {
-    /// Name and REST port of the pod at this address.
-    pub(super) fn pod_at(&self, ip: &str) -> Option<&Value> {
-        self.documents.iter().find(|document| text(document, "/status/podIP") == Some(ip))
+    /// The document of the pod that the ensemble knows by this address or name.
+    pub(super) fn pod_at(&self, host: &str) -> Option<&Value> {
+        let is_there = |pod: Pod| pod.address() == Some(host);
+        self.documents.iter().find(|document| pods::pod(document).is_some_and(is_there))
     }
 }
 

@@ -157,6 +157,7 @@ mod tests {
                 state.pods.push(Pod {
                     name: member.pod.clone().unwrap_or_default(),
                     ip: Some(member.hostname.clone()),
+                    host: None,
                     node: None,
                     phase: "Running".to_owned(),
                     ready: true,

@@ -17,7 +17,7 @@ use zkprov_plans::exhibitor::{self, ExhibitorError};
 use zkprov_plans::observed::{EnsembleState, Server};
 use zkprov_plans::plan::{Change, EnsembleTarget, Reason};
 use zkprov_plans::resource::ResourceId;
-use zkprov_plans::{quorum, roll};
+use zkprov_plans::{pods, quorum, roll};
 
 /// Which pods a Deployment removes first: the lowest cost.
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
@@ -149,10 +149,13 @@ impl EnsembleProvider {
         target: &EnsembleTarget,
     ) -> Result<(), ProviderError> {
         for pod in &sight.documents {
-            let Some(ip) = text(pod, "/status/podIP") else { continue };
+            // A StatefulSet goes by the numbers of its pods alone.
+            let Some(ip) = pods::pod(pod).filter(|pod| pod.host.is_none()).and_then(|pod| pod.ip) else {
+                continue;
+            };
             let annotations = pod.pointer("/metadata/annotations");
             let cost = annotations.and_then(|annotations| annotations.get(DELETION_COST)?.as_str());
-            let leaves = target.remove.iter().any(|host| host == ip);
+            let leaves = target.remove.contains(&ip);
             let stays = servers.iter().any(|server| server.hostname == ip);
             let wanted = match (leaves, cost) {
                 (true, Some(LEAVING)) => continue,

@@ -154,7 +154,7 @@ impl KubernetesProvider {
                 if let Some(live) = live.known() {
                     self.notes().remember_pods(&change.id, &live.document);
                 }
-                self.delete(&place, live).await?;
+                self.delete(&place, live, change.action == Action::Replace).await?;
                 match change.action {
                     Action::Replace => self.until_gone(&change.id, progress).await,
                     Action::Delete | Action::Keep | Action::Create | Action::Update | Action::Adopt => Ok(()),

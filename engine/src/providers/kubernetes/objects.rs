@@ -238,9 +238,15 @@ impl KubernetesProvider {
 
     /// Deletes the object that `live` is; one that is gone already is fine.
     ///
-    /// A Deployment goes in the foreground: when it is gone its pods are gone, and with them their mounts. Its status
-    /// moves all the time, so only its uid is a condition.
-    pub(crate) async fn delete(&self, place: &Place, live: &Reading<Live>) -> Result<(), ProviderError> {
+    /// What runs members goes in the foreground: when it is gone its pods are gone, and with them their mounts. Its status
+    /// moves all the time, so only its uid is a condition. A StatefulSet that comes back (`again`) leaves its pods running:
+    /// the new one takes them over.
+    pub(crate) async fn delete(
+        &self,
+        place: &Place,
+        live: &Reading<Live>,
+        again: bool,
+    ) -> Result<(), ProviderError> {
         let doing = format!("deleting {}", place.text());
         let live = match live {
             Reading::Known(live) => live,
@@ -248,16 +254,19 @@ impl KubernetesProvider {
             Reading::Unavailable(gap) => return Err(unread(doing, gap)),
         };
         let field = |pointer| text(&live.document, pointer).map(str::to_owned);
-        let steady = match place.kind {
-            KubeKind::Deployment | KubeKind::Namespace => false,
+        let (steady, params) = match place.kind {
+            KubeKind::StatefulSet if again => (false, DeleteParams::orphan()),
+            KubeKind::Deployment | KubeKind::StatefulSet | KubeKind::Namespace => {
+                (false, DeleteParams::foreground())
+            }
+            KubeKind::PersistentVolumeClaim => (false, DeleteParams::background()),
             KubeKind::ConfigMap
             | KubeKind::Service
             | KubeKind::PodDisruptionBudget
             | KubeKind::NetworkPolicy
             | KubeKind::ValidatingAdmissionPolicy
-            | KubeKind::ValidatingAdmissionPolicyBinding => true,
+            | KubeKind::ValidatingAdmissionPolicyBinding => (true, DeleteParams::background()),
         };
-        let params = if steady { DeleteParams::background() } else { DeleteParams::foreground() };
         let params = params.preconditions(Preconditions {
             uid: field("/metadata/uid"),
             resource_version: field("/metadata/resourceVersion").filter(|_| steady),

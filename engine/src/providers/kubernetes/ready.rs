@@ -107,7 +107,7 @@ impl KubernetesProvider {
             return Ok(Verdict::Progressing(format!("{} is being deleted{held}", place.text())));
         }
         let selector = self.notes().deployments.get(id).and_then(|notes| notes.selector.clone());
-        let Some(selector) = selector.filter(|_| place.kind == KubeKind::Deployment) else {
+        let Some(selector) = selector.filter(|_| place.kind.runs_members()) else {
             return Ok(Verdict::Ready);
         };
         let (pods, version) =
@@ -115,7 +115,12 @@ impl KubernetesProvider {
         if let Some(notes) = self.notes().deployments.get_mut(id) {
             notes.seen = Some(version);
         }
-        Ok(match pods.len() {
+        // A StatefulSet beside a Deployment that is left has pods that the Deployment would select, too.
+        let stays = |pod: &&Value| {
+            let controller = text(pod, "/metadata/ownerReferences/0/kind");
+            place.kind == KubeKind::Deployment && controller == Some(KubeKind::StatefulSet.api().kind)
+        };
+        Ok(match pods.iter().filter(|pod| !stays(pod)).count() {
             0 => Verdict::Ready,
             left => Verdict::Progressing(format!("{left} pods are stopping")),
         })

@@ -1,6 +1,6 @@
 //! The ensemble itself.
 
-use super::{Context, or, quantity};
+use super::{Context, or, quantity, storage};
 use crate::spec::quantity::{duration_ms, heap_mib, memory_bytes};
 use crate::spec::{Backup, Exhibitor, Exposure, ManagedCluster, Resources, Settings, Spread, file};
 use std::collections::BTreeMap;
@@ -28,10 +28,10 @@ pub(super) fn complete(given: file::Exhibitor, context: &mut Context<'_>) -> Exh
     let memory = or(resources.memory, "1Gi");
     let heap = quantity(given.heap, heap_mib, 256);
     check_heap(heap, &memory, context);
+    let image = or(given.image, "mbabineau/zookeeper-exhibitor:latest");
     Exhibitor {
         replicas,
         namespace: or(given.namespace, "default"),
-        image: or(given.image, "mbabineau/zookeeper-exhibitor:latest"),
         pull_policy: or(given.pull_policy, "IfNotPresent"),
         resources: Resources { cpu: or(resources.cpu, "250m"), memory },
         heap_mib: heap,
@@ -46,6 +46,8 @@ pub(super) fn complete(given: file::Exhibitor, context: &mut Context<'_>) -> Exh
         disruption_budget: given.disruption_budget.unwrap_or(true),
         spread: given.spread.unwrap_or(Spread::Preferred),
         termination_grace_seconds: grace(given.termination_grace, context),
+        storage: storage::complete(given.storage, &image, context),
+        image,
     }
 }
 

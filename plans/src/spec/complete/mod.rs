@@ -6,6 +6,7 @@
 mod cluster;
 mod exhibitor;
 mod file_server;
+mod storage;
 
 use super::file;
 use super::formats::{self, Problem};

@@ -28,7 +28,8 @@ fn expected(registry: &Registry<'_>, pods: &[Value]) -> i64 {
     let find =
         |kind: Kind, uid: &str| registry.store.list(kind, None).find(|object| tree::uid(object) == uid);
     for uid in pods.iter().filter_map(controller_of) {
-        let Some(set) = find(Kind::ReplicaSet, uid) else { continue };
+        let set = find(Kind::ReplicaSet, uid).or_else(|| find(Kind::StatefulSet, uid));
+        let Some(set) = set else { continue };
         let owner = controller_of(set).and_then(|uid| find(Kind::Deployment, uid)).unwrap_or(set);
         if owners.insert(tree::uid(owner)) {
             total += int(owner, "/spec/replicas").unwrap_or(1);

@@ -83,7 +83,7 @@ fn same_template(set: &Value, template: &Value) -> bool {
 }
 
 /// The hash of a template, in the letters that Kubernetes uses.
-fn template_hash(template: &Value) -> String {
+pub(super) fn template_hash(template: &Value) -> String {
     const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
     let digest = Sha256::digest(template.to_string());
     let number = digest.iter().take(4).fold(0_u32, |number, byte| (number << 8) | u32::from(*byte));

@@ -327,7 +327,7 @@ impl Step<'_, '_> {
         let address = run.address.clone().unwrap_or_default();
         if let Some(container) = pods::exhibitor(pod) {
             let env = pods::environment(self.registry.store, pod, container).unwrap_or_default();
-            let member = pods::member(pod, container, &address, env);
+            let member = pods::member(self.registry.store, pod, container, &address, env);
             run.size = member.ensemble_size;
             self.shares.start(member, self.registry.now, self.registry.ids);
         }

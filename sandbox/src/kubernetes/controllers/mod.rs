@@ -2,6 +2,7 @@
 
 mod balancers;
 mod budget;
+mod claims;
 mod deployment;
 mod drain;
 mod endpoints;
@@ -14,6 +15,7 @@ mod probes;
 mod replicaset;
 mod rollout;
 mod scheduler;
+mod statefulset;
 
 use super::registry::Registry;
 use super::store::Store;
@@ -77,6 +79,8 @@ impl Controllers {
             policies::run(registry);
             deployment::run(registry, &mut alarm);
             replicaset::run(registry, &mut alarm);
+            statefulset::run(registry);
+            claims::run(registry);
             scheduler::run(registry);
             endpoints::run(registry);
             balancers::run(registry, &mut alarm);

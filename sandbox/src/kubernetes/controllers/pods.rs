@@ -1,5 +1,6 @@
 //! What a pod's spec means to the kubelet: mounts, images, environment, shares.
 
+use super::super::claims::claim_of;
 use super::super::kind::Kind;
 use super::super::store::Store;
 use super::super::tree::{self, int, is_true, items, name, namespace, text};
@@ -10,6 +11,8 @@ use std::collections::BTreeMap;
 
 /// Where Exhibitor keeps what it shares.
 const CONFIG_DIR: &str = "/opt/zookeeper/local_configs";
+/// Where ZooKeeper keeps its snapshots; its logs are on the same volume.
+const DATA_DIR: &str = "/opt/zookeeper/snapshots";
 
 /// Why the volumes of a pod can't be mounted, if so: the event's message.
 pub(super) fn mount_failure(store: &Store, pod: &Value, exports: &[Export]) -> Option<String> {
@@ -81,6 +84,7 @@ pub(super) fn environment(
     for variable in items(container, "/env") {
         let Some(name) = text(variable, "/name") else { continue };
         if let Some(value) = value_of(store, pod, variable)? {
+            let value = expanded(&value, &env);
             env.insert(name.to_owned(), value);
         }
     }
@@ -111,6 +115,11 @@ fn value_of(store: &Store, pod: &Value, variable: &Value) -> Result<Option<Strin
     Ok(Some(text(variable, "/value").unwrap_or_default().to_owned()))
 }
 
+/// Puts the variables that come before it into a value: `$(NAME)`; one that is not known stays as it is written.
+fn expanded(value: &str, known: &BTreeMap<String, String>) -> String {
+    known.iter().fold(value.to_owned(), |text, (name, value)| text.replace(&format!("$({name})"), value))
+}
+
 /// The container of a pod that runs Exhibitor.
 pub(super) fn exhibitor(pod: &Value) -> Option<&Value> {
     let containers = items(pod, "/spec/containers");
@@ -132,8 +141,19 @@ fn is_ours(image: &str) -> bool {
     name.split([':', '@']).next() == Some("exhibitor")
 }
 
+/// The claim that holds ZooKeeper's data in this container, by its uid: another claim of its name holds nothing of it.
+fn data_volume(store: &Store, pod: &Value, container: &Value) -> Option<String> {
+    let mounts = items(container, "/volumeMounts");
+    let mount = mounts.iter().find(|mount| text(mount, "/mountPath") == Some(DATA_DIR))?;
+    let volumes = items(pod, "/spec/volumes");
+    let volume = volumes.iter().find(|volume| text(volume, "/name") == text(mount, "/name"))?;
+    let claim = store.get(Kind::PersistentVolumeClaim, namespace(pod), claim_of(volume)?)?;
+    Some(tree::uid(claim).to_owned())
+}
+
 /// What Exhibitor is told when it starts in this container.
 pub(super) fn member(
+    store: &Store,
     pod: &Value,
     container: &Value,
     address: &str,
@@ -149,7 +169,15 @@ pub(super) fn member(
         env.insert("EXHIBITOR_KEEPS_COPY".to_owned(), "1".to_owned());
     }
     let size = env.get("ZK_ENSEMBLE_SIZE").and_then(|text| text.parse().ok()).unwrap_or(0);
-    MemberStart { share, address: address.to_owned(), ensemble_size: size, env }
+    let hostname = env.get("HOSTNAME").filter(|name| !name.is_empty()).cloned();
+    MemberStart {
+        share,
+        address: address.to_owned(),
+        hostname: hostname.unwrap_or_else(|| address.to_owned()),
+        volume: data_volume(store, pod, container),
+        ensemble_size: size,
+        env,
+    }
 }
 
 /// Whether the readiness probe takes a standalone ZooKeeper for ready: it says so, and the declared size is 1 now.

@@ -1,5 +1,6 @@
 //! The scheduler: a node for every pod, as far as selectors, anti-affinity and the pods on each node go.
 
+use super::super::claims::{claim_of, is_class};
 use super::super::events::Note;
 use super::super::kind::Kind;
 use super::super::managers::Actor;
@@ -22,11 +23,29 @@ pub(super) fn run(registry: &mut Registry<'_>) {
         .cloned()
         .collect();
     for pod in waiting {
-        match choose(registry, &pod) {
+        match unclaimed(registry, &pod).map_or_else(|| choose(registry, &pod), Err) {
             Ok(node) => bind(registry, pod, &node),
             Err(why) => report(registry, pod, &why),
         }
     }
+}
+
+/// What a pod's claims lack, if anything: without volumes it gets no node.
+fn unclaimed(registry: &Registry<'_>, pod: &Value) -> Option<String> {
+    items(pod, "/spec/volumes").iter().filter_map(claim_of).find_map(|wanted| {
+        let claim = registry.store.get(Kind::PersistentVolumeClaim, namespace(pod), wanted);
+        match claim {
+            None => Some(format!("persistentvolumeclaim \"{wanted}\" not found")),
+            Some(claim) if tree::is_deleting(claim) => {
+                Some(format!("persistentvolumeclaim \"{wanted}\" is being deleted"))
+            }
+            Some(claim) if !text(claim, "/spec/storageClassName").is_some_and(is_class) => {
+                let total = registry.store.list(Kind::Node, None).count();
+                Some(format!("0/{total} nodes are available: pod has unbound immediate PersistentVolumeClaims."))
+            }
+            Some(_) => None,
+        }
+    })
 }
 
 fn terms<'v>(pod: &'v Value, kind: &str, strength: &str) -> &'v [Value] {

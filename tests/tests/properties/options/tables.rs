@@ -432,6 +432,44 @@ pub(super) const EXTERNAL: &[Row] = &[
     ),
 ];
 
+/// Members with volumes, five of them.
+pub(super) const VOLUMES: &[Row] = &[
+    row(
+        "spec.exhibitor.storage.persistent.size",
+        &["spec.exhibitor.replicas=5", "spec.exhibitor.storage.persistent.size=20GB"],
+        Field("persistentvolumeclaim data-exhibitor-0", "spec.resources.requests.storage"),
+    ),
+    row(
+        "spec.exhibitor.storage.persistent.size",
+        &["spec.exhibitor.replicas=5", "spec.exhibitor.storage.persistent.size=20GB"],
+        Replaces(
+            "statefulset exhibitor",
+            "spec.volumeClaimTemplates[data].spec.resources.requests.storage",
+            "around its pods",
+        ),
+    ),
+    row(
+        "spec.exhibitor.storage.persistent.size",
+        &["spec.exhibitor.replicas=5", "spec.exhibitor.storage.persistent.size=5GB"],
+        Refuses("volume-would-shrink", "cannot shrink to 5Gi"),
+    ),
+    row(
+        "spec.exhibitor.storage.persistent.class",
+        &["spec.exhibitor.replicas=5", "spec.exhibitor.storage.persistent.class=standard-rwo"],
+        Refuses("volume-class-is-fixed", "write `class: premium-rwo`"),
+    ),
+    row(
+        "spec.exhibitor.storage.persistent.retention",
+        &["spec.exhibitor.replicas=3", "spec.exhibitor.storage.persistent.retention=delete"],
+        Deletes("persistentvolumeclaim data-exhibitor-3"),
+    ),
+    row(
+        "spec.exhibitor.image",
+        &["spec.exhibitor.replicas=5", "spec.exhibitor.image=example.com/exhibitor:2"],
+        Field("statefulset exhibitor", "spec.template.spec.containers[exhibitor].image"),
+    ),
+];
+
 /// Options without a row, and why.
 pub(super) const WITHOUT: &[(&str, &str)] = &[
     ("apiVersion", "has one value"),
@@ -444,5 +482,6 @@ pub(super) const WITHOUT: &[(&str, &str)] = &[
     ("spec.cluster.existing", "says whose the cluster is, and is in no document of its own"),
     ("spec.cluster.kubeconfig.context", "names a cluster that is not on Google Cloud"),
     ("spec.exhibitor.allowSingle", "lets a number of replicas by, and is in no document"),
+    ("spec.exhibitor.storage.ephemeral", "is what a file without it means"),
     ("spec.protection.data", "lets no plan lose data, and is in no document"),
 ];

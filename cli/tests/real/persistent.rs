@@ -1,0 +1,96 @@
+//! Members with volumes on real things: names that CoreDNS tells, volumes that outlive their pods. The rig has nobody who makes
+//! volumes, so directories of its node stand for them.
+
+use super::node::{apply_with_a_writer, lost_nothing, name, pods, told_members};
+use super::rig::Real;
+use std::time::{Duration, Instant};
+use zkprov_tests::{Background, Program, example};
+
+/// A class that nobody serves: claims are bound to what is there.
+const CLASS: &str = "by-hand";
+/// As many as the largest size of the test.
+const VOLUMES: usize = 5;
+
+#[test]
+fn members_with_volumes_all_go_at_once_and_come_back_with_every_znode() {
+    let real = Real::up();
+    put_volumes(&real);
+    let (applied, mut writer) = apply_with_a_writer(&real, &zkprov);
+    applied.says(&["3 of 3 voters serve"]);
+    zkprov(&real, "plan --detailed-exitcode").run().exits(0).says(&["no changes"]);
+    are_known_by_name(&real, 3);
+
+    all_pods_go_at_once(&real);
+    for size in [5, 3] {
+        resizes(&real, &mut writer, size);
+    }
+    zkprov(&real, "plan --detailed-exitcode").run().exits(0).says(&["no changes"]);
+    lost_nothing(&real, writer);
+
+    let words = ["kept: persistentvolumeclaim/cluster-1/default/data-exhibitor-2", "kept: gke/"];
+    zkprov(&real, "destroy --confirm exhibitor").run().exits(0).says(&words);
+    assert_eq!(real.told("get pods -l app=exhibitor -o name"), "");
+    assert_eq!(real.told("get persistentvolumeclaims -o name").lines().count(), VOLUMES);
+}
+
+fn zkprov(real: &Real, line: &str) -> Program {
+    let class = format!("spec.exhibitor.storage.persistent.class={CLASS}");
+    real.zkprov_on(&example("persistent/zkprov.yaml"), line).args(["--set", &class])
+}
+
+fn put_volumes(real: &Real) {
+    let volume = |number: usize| {
+        let path = real.bench.path(&format!("volume-{number}"));
+        format!(
+            "apiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: volume-{number}}}\nspec:\n  \
+             storageClassName: {CLASS}\n  capacity: {{storage: 10Gi}}\n  accessModes: [ReadWriteOnce]\n  \
+             persistentVolumeReclaimPolicy: Retain\n  hostPath: {{path: {}, type: DirectoryOrCreate}}\n",
+            path.display()
+        )
+    };
+    let volumes: Vec<String> = (0..VOLUMES).map(volume).collect();
+    std::fs::write(real.bench.path("volumes.yaml"), volumes.join("---\n")).unwrap();
+    real.told("apply -f volumes.yaml");
+}
+
+fn are_known_by_name(real: &Real, count: usize) {
+    let known: Vec<String> = told_members(zkprov(real, "status --format json")).into_keys().collect();
+    let named: Vec<String> =
+        (0..count).map(|number| format!("exhibitor-{number}.exhibitor-members.default.svc")).collect();
+    assert_eq!(known, named);
+}
+
+/// Nobody repairs anything: the StatefulSet makes the pods again, and they are the members that they were.
+fn all_pods_go_at_once(real: &Real) {
+    let ids = |real: &Real| {
+        let members = told_members(zkprov(real, "status --format json"));
+        members.into_iter().map(|(host, (id, _))| (host, id)).collect::<Vec<_>>()
+    };
+    let before = ids(real);
+    let addresses = |real: &Real| {
+        let pods = pods(real);
+        pods.iter().map(|pod| (name(pod).to_owned(), pod["metadata"]["uid"].clone())).collect::<Vec<_>>()
+    };
+    let pods_before = addresses(real);
+    let start = Instant::now();
+    real.told("delete pods -l app=exhibitor --grace-period=1 --wait=false");
+    loop {
+        std::thread::sleep(Duration::from_secs(1));
+        let now = addresses(real);
+        let all_new = now.len() == 3 && now.iter().all(|pod| !pods_before.contains(pod));
+        if all_new && zkprov(real, "status --check").run().status == Some(0) {
+            break;
+        }
+        assert!(start.elapsed() < Duration::from_secs(180), "not back three minutes after all pods went");
+    }
+    println!("all pods gone: all members back after {:.1} s", start.elapsed().as_secs_f64());
+    assert_eq!(ids(real), before);
+}
+
+fn resizes(real: &Real, writer: &mut Background, to: usize) {
+    let line = format!("scale {to} --yes");
+    zkprov(real, &line).run().exits(0).says(&[&format!("{to} of {to} voters serve")]);
+    are_known_by_name(real, to);
+    writer.signal("USR1");
+    println!("on the way to {to}: {}", writer.until("longest gap").trim());
+}
