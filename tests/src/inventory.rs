@@ -74,7 +74,7 @@ fn of_kind(kind: &str, objects: &Value) -> Vec<String> {
     let line = |(name, object): (&String, &Value)| {
         let mut spec = object["spec"].clone();
         if let Some(spec) = spec.as_object_mut() {
-            spec.retain(|field, _| !field.starts_with("clusterIP"));
+            spec.retain(|field, _| !field.starts_with("clusterIP") && field != "volumeName");
         }
         let labels = &object["metadata"]["labels"];
         format!("{kind} {name} {}", json!([labels, spec, object["data"]]))

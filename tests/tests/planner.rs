@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
+mod planner {
+    mod persistent;
+}
+
 use std::collections::{BTreeMap, BTreeSet};
 use zkprov_plans::check::check;
 use zkprov_plans::document::Desired;

@@ -33,8 +33,8 @@ fn all_pods_are_deleted_at_once_and_every_znode_is_there_when_they_are_back() {
     cloud.zkprov("plan --detailed-exitcode").run().exits(0).says(&["no changes"]);
 
     cloud.zkprov("destroy --confirm exhibitor").run().exits(0).says(&[
-        "kept: persistentvolumeclaim/cluster-1/default/data-exhibitor-0",
-        "kept: gke/my-project/us-east1-d/cluster-1",
+        "persistentvolumeclaim/cluster-1/default/data-exhibitor-0",
+        "gke/my-project/us-east1-d/cluster-1",
     ]);
     assert_eq!(told(claims).out.split_whitespace().count(), 3);
     cloud.zkprov("destroy --confirm exhibitor --delete-data").run().exits(0).says(&["no orphans"]);

@@ -34,18 +34,18 @@ fn existing(input: &PlanInput<'_>, id: &ResourceId, live: &Live, delete_data: bo
         Ownership::Other(other) => Some(format!("it belongs to the ensemble {other}")),
         Ownership::Foreign => Some("it carries no mark of zkprov".to_owned()),
         Ownership::Ours => match id.kind {
-            // The voters go with their pods; the pool goes with its cluster.
-            ResourceKind::Ensemble | ResourceKind::NodePool => return,
             ResourceKind::Cluster if !owns_cluster(&input.spec.cluster) => {
                 Some("the file says `existing: true`".to_owned())
             }
-            ResourceKind::SnapshotSchedule if !delete_data => {
-                Some("it takes the snapshots of the data disk, which is kept".to_owned())
-            }
-            ResourceKind::Cluster | ResourceKind::Kube(KubeKind::Namespace)
+            ResourceKind::Cluster | ResourceKind::NodePool | ResourceKind::Kube(KubeKind::Namespace)
                 if !delete_data && volumes::are_in(input, id) =>
             {
                 Some("it holds the members' volumes; `--delete-data` deletes it with them".to_owned())
+            }
+            // The voters go with their pods; the pool goes with its cluster.
+            ResourceKind::Ensemble | ResourceKind::NodePool => return,
+            ResourceKind::SnapshotSchedule if !delete_data => {
+                Some("it takes the snapshots of the data disk, which is kept".to_owned())
             }
             ResourceKind::Disk
             | ResourceKind::FilestoreInstance

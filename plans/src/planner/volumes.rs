@@ -77,7 +77,10 @@ pub(super) fn left_over(input: &PlanInput<'_>, id: &ResourceId, live: &Live, dra
 
 /// Whether a destroy that keeps data has to keep this one: volumes live in it.
 pub(super) fn are_in(input: &PlanInput<'_>, id: &ResourceId) -> bool {
-    let holds = matches!(id.kind, ResourceKind::Cluster | ResourceKind::Kube(KubeKind::Namespace));
+    let holds = matches!(
+        id.kind,
+        ResourceKind::Cluster | ResourceKind::NodePool | ResourceKind::Kube(KubeKind::Namespace)
+    );
     holds
         && input.observed.resources.iter().any(|(other, reading)| {
             let ours = matches!(reading, Reading::Known(live) if live.ownership == Ownership::Ours);

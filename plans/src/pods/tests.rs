@@ -132,3 +132,13 @@ fn only_a_lasting_trouble_fails() {
     assert_eq!(fast.look(&image, second(0), Duration::from_millis(10)), None);
     assert_eq!(fast.look(&image, Duration::from_millis(200), Duration::from_millis(10)), image.first());
 }
+
+#[test]
+fn a_pod_of_a_stateful_set_has_a_name_that_stays() {
+    let mut document = running("zk-1");
+    assert_eq!(pod(&document).unwrap().address(), Some("10.0.0.1"));
+    document["metadata"]["namespace"] = json!("zoo");
+    document["spec"]["hostname"] = json!("zk-1");
+    document["spec"]["subdomain"] = json!("zk-members");
+    assert_eq!(pod(&document).unwrap().address(), Some("zk-1.zk-members.zoo.svc"));
+}

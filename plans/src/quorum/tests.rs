@@ -199,3 +199,73 @@ fn a_quorum_holds_without_the_members_whose_pods_are_gone() {
     }
     assert_eq!(holds(&state, 2), Verdict::Progressing("0 members lead".to_owned()));
 }
+
+/// The same ensemble, its members known by names that stay; numbers begin at 0.
+fn named(mut state: EnsembleState) -> EnsembleState {
+    let name = |id: u32| format!("zk-{}.zk-members.default.svc", id - 1);
+    let renamed = |address: &str| name(address.rsplit('.').next().unwrap_or_default().parse().unwrap());
+    for pod in &mut state.pods {
+        pod.host = pod.ip.as_deref().map(renamed);
+    }
+    for server in &mut state.servers {
+        server.hostname = renamed(&server.hostname);
+    }
+    for member in &mut state.members {
+        member.hostname = renamed(&member.hostname);
+    }
+    state
+}
+
+#[test]
+fn names_that_stay_have_a_number() {
+    for (host, number) in [
+        ("zk-0.zk-members.default.svc", Some(0)),
+        ("my-zk-12.my-zk-members.zoo.svc", Some(12)),
+        ("10.0.0.1", None),
+        ("zk-0.example.com", None),
+        ("zk.zk-members.default.svc", None),
+    ] {
+        assert_eq!(ordinal(host), number, "{host}");
+    }
+}
+
+#[test]
+fn the_highest_numbers_leave_whoever_leads_and_the_leader_last_of_them() {
+    let hosts = |numbers: &[u32]| -> Vec<String> {
+        numbers.iter().map(|number| format!("zk-{number}.zk-members.default.svc")).collect()
+    };
+    assert_eq!(victims(&named(serving(5, 1)), 3), hosts(&[4, 3]));
+    assert_eq!(victims(&named(serving(5, 5)), 3), hosts(&[3, 4]), "the leader last");
+    let mut state = named(serving(5, 1));
+    state.members[1].zookeeper = None;
+    assert_eq!(victims(&state, 3), hosts(&[4, 3]), "a StatefulSet keeps zk-1, however it is");
+}
+
+#[test]
+fn a_member_with_a_name_is_waited_for_and_one_without_is_lost() {
+    let mut state = named(serving(3, 1));
+    state.pods.remove(2);
+    state.members[2].zookeeper = None;
+    assert_eq!(lost(&state), Vec::<String>::new());
+    assert!(matches!(converged(&state, 3), Verdict::Progressing(why) if why == "2 of 3 members serve"));
+    // Names mean nothing where no pod has one: the Deployment of another file was made on the same share.
+    for pod in &mut state.pods {
+        pod.host = None;
+    }
+    assert_eq!(lost(&state).len(), 3);
+}
+
+#[test]
+fn pods_with_names_join_before_others_in_the_order_of_their_numbers() {
+    let mut state = serving(3, 1);
+    for id in [9, 8] {
+        outsider(&mut state, id);
+    }
+    let mut fresh = named(serving(2, 1));
+    for (pod, member) in fresh.pods.drain(..).zip(fresh.members.drain(..)).rev() {
+        state.pods.push(pod);
+        state.members.push(Member { id: None, zookeeper: None, ..member });
+    }
+    assert_eq!(candidates(&state), ["zk-0.zk-members.default.svc", "zk-1.zk-members.default.svc"]);
+    assert_eq!(unnamed(&state), ["10.0.0.3", "10.0.0.2", "10.0.0.1"], "the leader last");
+}

@@ -61,7 +61,14 @@ impl World for Embedded {
     fn start(&mut self, member: u8) {
         let env = [("EXHIBITOR_CONFIG_CHECK_MS", "1000"), ("EXHIBITOR_KEEPS_COPY", "1")];
         let env: BTreeMap<String, String> = env.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-        let start = MemberStart { share: SHARE.to_owned(), address: address(member), ensemble_size: 3, env };
+        let start = MemberStart {
+            share: SHARE.to_owned(),
+            address: address(member),
+            hostname: address(member),
+            volume: None,
+            ensemble_size: 3,
+            env,
+        };
         self.shares.start(start, self.now, &mut self.ids);
     }
 

@@ -1,0 +1,146 @@
+//! Plans for members with volumes, and for the move to them.
+
+use crate::{everything, golden, nothing, path, planned, predict, shown, targets};
+use zkprov_plans::document::Desired;
+use zkprov_plans::observed::{Observed, Reading};
+use zkprov_plans::plan::{Action, Mode, Plan};
+use zkprov_plans::resource::{KubeKind, ResourceKind};
+use zkprov_plans::spec::{Defaults, Source, ValidSpec, load};
+
+const EXAMPLE: &str = include_str!("../../../examples/persistent/zkprov.yaml");
+const CLAIM: ResourceKind = ResourceKind::Kube(KubeKind::PersistentVolumeClaim);
+
+fn rendered(text: &str, set: &[&str]) -> (ValidSpec, Desired) {
+    let set: Vec<String> = set.iter().map(|one| (*one).to_owned()).collect();
+    let source = Source { name: "zkprov.yaml".to_owned(), text: text.to_owned() };
+    let loaded = load(&[source], &set, &|_| None, &Defaults::default());
+    assert!(!loaded.has_errors(), "{:#?}", loaded.diagnostics);
+    let spec = loaded.specs.into_iter().next().unwrap();
+    let desired = zkprov_templates::render(&spec, &zkprov_templates::Overrides::new()).unwrap();
+    (spec, desired)
+}
+
+fn persistent(set: &[&str]) -> (ValidSpec, Desired) {
+    rendered(EXAMPLE, set)
+}
+
+/// The same file from before there were volumes.
+fn ephemeral() -> Desired {
+    rendered(EXAMPLE.split("    storage:").next().unwrap(), &[]).1
+}
+
+fn host(ordinal: u32) -> String {
+    format!("exhibitor-{ordinal}.exhibitor-members.default.svc")
+}
+
+/// Members known by name in place of addresses: `10.0.0.1` is number 0.
+fn name_members(observed: &mut Observed, addresses: &[&str]) {
+    let Reading::Known(state) = &mut observed.ensemble else { panic!("no members") };
+    let ordinal = |address: &str| address.rsplit('.').next().unwrap().parse::<u32>().unwrap() - 1;
+    for address in addresses {
+        let name = host(ordinal(address));
+        for pod in state.pods.iter_mut().filter(|pod| pod.ip.as_deref() == Some(*address)) {
+            pod.host = Some(name.clone());
+        }
+        for server in state.servers.iter_mut().filter(|server| server.hostname == *address) {
+            server.hostname.clone_from(&name);
+        }
+        for member in state.members.iter_mut().filter(|member| member.hostname == *address) {
+            member.hostname.clone_from(&name);
+        }
+    }
+}
+
+/// A world that is as the old file says, seen by one who plans the new one.
+fn seen(old: &Desired, new: &Desired, voters: u32) -> Observed {
+    let mut observed = everything(old, voters);
+    predict(&mut observed, new);
+    for document in &new.documents {
+        observed.resources.entry(document.id.clone()).or_insert(Reading::Absent);
+    }
+    observed
+}
+
+fn changed(plan: &Plan, kind: ResourceKind, action: Action) -> Vec<String> {
+    let of_kind = plan.changes().filter(|(_, change)| change.id.kind == kind && change.action == action);
+    of_kind.map(|(_, change)| change.id.name.clone()).collect()
+}
+
+#[test]
+fn a_first_plan_makes_a_claim_for_each_member_before_its_pod() {
+    let (spec, desired) = persistent(&[]);
+    let plan = planned(&spec, &desired, &nothing(&desired), Mode::Apply);
+    golden("persistent-create.txt", &shown(&spec, &plan));
+    assert_eq!(changed(&plan, CLAIM, Action::Create).len(), 3);
+    let at = |kind| plan.changes().find(|(_, change)| change.id.kind == kind).unwrap();
+    let (claim, _) = at(CLAIM);
+    let (set, _) = at(ResourceKind::Kube(KubeKind::StatefulSet));
+    assert!(plan.steps[set].after.contains(&claim));
+}
+
+#[test]
+fn members_without_volumes_are_followed_one_vote_at_a_time_the_leader_last() {
+    let (spec, desired) = persistent(&[]);
+    let observed = seen(&ephemeral(), &desired, 3);
+    let plan = planned(&spec, &desired, &observed, Mode::Apply);
+    golden("persistent-move.txt", &shown(&spec, &plan));
+    assert_eq!(path(&plan), [(3, 4), (4, 3), (3, 4), (4, 3), (3, 4), (4, 3)]);
+    assert!(targets(&plan).iter().all(|target| target.fixed_size == 3), "{:#?}", targets(&plan));
+    let removed: Vec<String> = targets(&plan).iter().flat_map(|target| target.remove.clone()).collect();
+    assert_eq!(removed, ["10.0.0.3", "10.0.0.1", "10.0.0.2"]);
+    let (last, change) = plan.changes().last().unwrap();
+    assert_eq!((last, change.action), (plan.steps.len() - 1, Action::Delete));
+    assert_eq!(change.id.kind, ResourceKind::Kube(KubeKind::Deployment));
+}
+
+#[test]
+fn a_move_that_was_cut_goes_on_where_it_stands() {
+    let (spec, desired) = persistent(&[]);
+    let old = ephemeral();
+    // Of four voters the last has a volume.
+    let mut observed = seen(&old, &desired, 4);
+    name_members(&mut observed, &["10.0.0.4"]);
+    for document in desired.documents.iter().filter(|one| old.get(&one.id).is_none()) {
+        let live = everything(&desired, 3).resources.remove(&document.id).unwrap();
+        observed.resources.insert(document.id.clone(), live);
+    }
+    let plan = planned(&spec, &desired, &observed, Mode::Apply);
+    assert_eq!(path(&plan), [(4, 3), (3, 4), (4, 3), (3, 4), (4, 3)], "{}", shown(&spec, &plan));
+    // All have volumes; only the old Deployment is left.
+    let mut observed = seen(&old, &desired, 3);
+    name_members(&mut observed, &["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
+    for (id, live) in everything(&desired, 3).resources {
+        observed.resources.insert(id, live);
+    }
+    let plan = planned(&spec, &desired, &observed, Mode::Apply);
+    assert_eq!(changed(&plan, ResourceKind::Kube(KubeKind::Deployment), Action::Delete), ["exhibitor"]);
+    assert_eq!(plan.steps.len(), 1, "{}", shown(&spec, &plan));
+}
+
+#[test]
+fn the_highest_numbers_leave() {
+    let (_, five) = persistent(&["spec.exhibitor.replicas=5"]);
+    let (spec, three) = persistent(&["spec.exhibitor.storage.persistent.retention=delete"]);
+    let mut observed = seen(&five, &three, 5);
+    // The one with the number 3 would be chosen by its id, too; 4 leads.
+    name_members(&mut observed, &["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5"]);
+    let plan = planned(&spec, &three, &observed, Mode::Apply);
+    golden("persistent-5-to-3.txt", &shown(&spec, &plan));
+    let removed: Vec<String> = targets(&plan).iter().flat_map(|target| target.remove.clone()).collect();
+    assert_eq!(removed, [host(4), host(3)]);
+    assert_eq!(changed(&plan, CLAIM, Action::Delete), ["data-exhibitor-3", "data-exhibitor-4"]);
+}
+
+#[test]
+fn a_destroy_keeps_volumes_and_what_they_are_in() {
+    let (spec, desired) = persistent(&["spec.exhibitor.namespace=zoo"]);
+    let observed = everything(&desired, 3);
+    let plan = planned(&spec, &desired, &observed, Mode::Destroy { delete_data: false });
+    golden("persistent-destroy.txt", &shown(&spec, &plan));
+    for kind in [CLAIM, ResourceKind::Cluster, ResourceKind::Kube(KubeKind::Namespace)] {
+        assert_eq!(changed(&plan, kind, Action::Delete), [] as [&str; 0]);
+    }
+    let plan = planned(&spec, &desired, &observed, Mode::Destroy { delete_data: true });
+    assert_eq!(changed(&plan, CLAIM, Action::Delete).len(), 3);
+    assert_eq!(changed(&plan, ResourceKind::Cluster, Action::Delete), ["cluster-1"]);
+}
