@@ -1,7 +1,7 @@
 //! Members with volumes, with the whole binary, and kubectl for what people do to them.
 
 use super::{Cloud, kubectl};
-use zkprov_tests::{Output, Program};
+use zkprov_tests::{Output, Program, example};
 
 /// Exhibitor in one member, through the API server.
 const EXHIBITOR: &str = "/api/v1/namespaces/default/pods/exhibitor-0:8181/proxy/exhibitor/v1";
@@ -9,7 +9,8 @@ const EXHIBITOR: &str = "/api/v1/namespaces/default/pods/exhibitor-0:8181/proxy/
 #[test]
 fn all_pods_are_deleted_at_once_and_every_znode_is_there_when_they_are_back() {
     let cloud = Cloud::applied("persistent", &[]);
-    cloud.zkprov("credentials").run().exits(0);
+    let credentials = cloud.program(env!("CARGO_BIN_EXE_zkprov")).args(["credentials", "-f"]);
+    credentials.args([example("persistent/zkprov.yaml")]).run().exits(0);
     let program = |line: &str| -> Program { cloud.program(kubectl()).args(line.split_whitespace()) };
     let told = |line: &str| -> Output { program(line).run().exits(0) };
 

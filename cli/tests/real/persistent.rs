@@ -33,6 +33,30 @@ fn members_with_volumes_all_go_at_once_and_come_back_with_every_znode() {
     assert_eq!(real.told("get persistentvolumeclaims -o name").lines().count(), VOLUMES);
 }
 
+#[test]
+fn members_without_volumes_are_followed_while_a_client_writes() {
+    let real = Real::up();
+    put_volumes(&real);
+    let (applied, mut writer) = apply_with_a_writer(&real, &before_volumes);
+    applied.says(&["3 of 3 voters serve"]);
+    let moved = zkprov(&real, "apply --yes").run().exits(0);
+    moved.says(&["voters 3 -> 4 -> 3 -> 4 -> 3 -> 4 -> 3", "3 of 3 voters serve"]);
+    writer.signal("USR1");
+    println!("on the way to volumes: {}", writer.until("longest gap").trim());
+    are_known_by_name(&real, 3);
+    assert_eq!(real.told("get deployments -o name"), "");
+    zkprov(&real, "plan --detailed-exitcode").run().exits(0).says(&["no changes"]);
+    lost_nothing(&real, writer);
+}
+
+/// The same file without its volumes.
+fn before_volumes(real: &Real, line: &str) -> Program {
+    let text = std::fs::read_to_string(example("persistent/zkprov.yaml")).unwrap();
+    let file = real.bench.path("before.yaml");
+    std::fs::write(&file, text.split("    storage:").next().unwrap()).unwrap();
+    real.zkprov_on(&file, line)
+}
+
 fn zkprov(real: &Real, line: &str) -> Program {
     let class = format!("spec.exhibitor.storage.persistent.class={CLASS}");
     real.zkprov_on(&example("persistent/zkprov.yaml"), line).args(["--set", &class])

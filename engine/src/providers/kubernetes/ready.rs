@@ -115,10 +115,12 @@ impl KubernetesProvider {
         if let Some(notes) = self.notes().deployments.get_mut(id) {
             notes.seen = Some(version);
         }
-        // A StatefulSet beside a Deployment that is left has pods that the Deployment would select, too.
+        // A Deployment that is left would select the pods of the StatefulSet beside it, too; and a StatefulSet that comes
+        // back has let go of its own.
         let stays = |pod: &&Value| {
             let controller = text(pod, "/metadata/ownerReferences/0/kind");
-            place.kind == KubeKind::Deployment && controller == Some(KubeKind::StatefulSet.api().kind)
+            let of_set = controller == Some(KubeKind::StatefulSet.api().kind);
+            of_set == (place.kind == KubeKind::Deployment)
         };
         Ok(match pods.iter().filter(|pod| !stays(pod)).count() {
             0 => Verdict::Ready,
