@@ -147,8 +147,8 @@ fn pods_fault(plan: &Plan, observed: &Observed) -> Option<String> {
         if let Reason::EnsembleStep { to, .. } = change.reason {
             left = u64::from(to);
         }
-        let shrinks = change.id.kind.runs_members()
-            && change.diff.iter().any(|field| field.path == "spec.replicas");
+        let shrinks =
+            change.id.kind.runs_members() && change.diff.iter().any(|field| field.path == "spec.replicas");
         let pods = change.body.pointer("/spec/replicas").filter(|_| shrinks)?.as_u64()?;
         (pods < left).then(|| format!("step {index} keeps {pods} pods of {left} voters"))
     })

@@ -296,7 +296,8 @@ fn claims(body: &Value, live: &Value) -> Vec<FieldChange> {
     let name = |template: &'_ Value| template.pointer("/metadata/name").cloned();
     let mut fields = Vec::new();
     for template in templates(body) {
-        let there = templates(live).into_iter().find(|other| name(other) == name(&template)).unwrap_or_default();
+        let there =
+            templates(live).into_iter().find(|other| name(other) == name(&template)).unwrap_or_default();
         let path = format!("{CLAIMS}[{}]", name(&template).as_ref().map(rules::text).unwrap_or_default());
         collect(&template, String::new(), &mut |below, value| {
             let before = by_path(&there, &below);

@@ -22,8 +22,12 @@ use zkprov_plans::{diff, observed};
 const TUTORIAL: &str = include_str!("../../examples/tutorial/zkprov.yaml");
 
 fn tutorial(set: &[&str]) -> (ValidSpec, Desired) {
+    rendered(TUTORIAL, set)
+}
+
+fn rendered(text: &str, set: &[&str]) -> (ValidSpec, Desired) {
     let set: Vec<String> = set.iter().map(|one| (*one).to_owned()).collect();
-    let source = Source { name: "zkprov.yaml".to_owned(), text: TUTORIAL.to_owned() };
+    let source = Source { name: "zkprov.yaml".to_owned(), text: text.to_owned() };
     let loaded = load(&[source], &set, &|_| None, &Defaults::default());
     assert!(!loaded.has_errors(), "{:#?}", loaded.diagnostics);
     let spec = loaded.specs.into_iter().next().unwrap();

@@ -27,7 +27,8 @@ fn members_with_volumes_all_go_at_once_and_come_back_with_every_znode() {
     zkprov(&real, "plan --detailed-exitcode").run().exits(0).says(&["no changes"]);
     lost_nothing(&real, writer);
 
-    let words = ["persistentvolumeclaim/cluster-1/default/data-exhibitor-2", "gke/my-project/us-east1-d/cluster-1"];
+    let words =
+        ["persistentvolumeclaim/cluster-1/default/data-exhibitor-2", "gke/my-project/us-east1-d/cluster-1"];
     zkprov(&real, "destroy --confirm exhibitor").run().exits(0).says(&words);
     assert_eq!(real.told("get pods -l app=exhibitor -o name"), "");
     assert_eq!(real.told("get persistentvolumeclaims -o name").lines().count(), VOLUMES);

@@ -75,9 +75,7 @@ fn existing(input: &PlanInput<'_>, document: &Document, live: &Live, draft: &mut
         return;
     }
     let mut difference = diff::diff(id, &document.body, live);
-    if let (Some(why), false) =
-        (diff::refusal(live), difference.fields.iter().any(|field| field.replaces))
-    {
+    if let (Some(why), false) = (diff::refusal(live), difference.fields.iter().any(|field| field.replaces)) {
         let fix = "undo the change of the template";
         draft.refuse("refused-by-the-api", id, format!("the API refuses {id}: {why}"), fix);
         return;
@@ -478,7 +476,8 @@ fn notes(kind: ResourceKind, replace: bool, difference: &Difference) -> Vec<Stri
     }
     if kind == ResourceKind::Kube(KubeKind::StatefulSet) && rolls_pods(&difference.fields) {
         notes.push(
-            "every pod is replaced, one at a time, the highest number first; each comes back with its data".to_owned(),
+            "every pod is replaced, one at a time, the highest number first; each comes back with its data"
+                .to_owned(),
         );
     }
     if kind == ResourceKind::Kube(KubeKind::Deployment) && rolls_pods(&difference.fields) {

@@ -334,7 +334,9 @@ fn fills_up(state: &EnsembleState, now: u32, lost: &[String]) -> bool {
 /// at once would wait for each other.
 fn refuse_growing_roll(document: &Document, now: u32, wanted: u32, draft: &mut Draft) -> bool {
     let rolls = draft.changes.iter().any(|change| {
-        change.id.kind.runs_members() && change.action == Action::Update && super::changes::rolls_pods(&change.diff)
+        change.id.kind.runs_members()
+            && change.action == Action::Update
+            && super::changes::rolls_pods(&change.diff)
     });
     let refused = rolls && now < wanted;
     if refused {

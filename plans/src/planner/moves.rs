@@ -19,7 +19,9 @@ pub(super) fn refuse(input: &PlanInput<'_>, draft: &mut Draft) {
         .iter()
         .filter(|(id, reading)| {
             let ours = matches!(reading, Reading::Known(live) if live.ownership == Ownership::Ours);
-            ours && input.desired.get(id).is_none() && !input.replace.contains(id) && holds_members(id.kind)
+            ours && input.desired.get(id).is_none()
+                && !input.replace.contains(id)
+                && holds_members(id.kind)
                 && !leaves(input, id)
         })
         .map(|(id, _)| id)
@@ -63,9 +65,7 @@ pub(super) fn refuse(input: &PlanInput<'_>, draft: &mut Draft) {
 fn old_shares<'a>(input: &'a PlanInput<'_>) -> impl Iterator<Item = &'a ResourceId> {
     let ours = |reading: &Reading<crate::observed::Live>| matches!(reading, Reading::Known(live) if live.ownership == Ownership::Ours);
     let resources = &input.observed.resources;
-    let runs = resources
-        .iter()
-        .any(|(id, reading)| id.kind.runs_members() && ours(reading));
+    let runs = resources.iter().any(|(id, reading)| id.kind.runs_members() && ours(reading));
     let old = move |(id, reading): &(&ResourceId, &Reading<crate::observed::Live>)| {
         runs && id.kind == ResourceKind::FilestoreInstance && ours(reading) && input.desired.get(id).is_none()
     };

@@ -83,7 +83,8 @@ pub(super) fn arrange(input: &PlanInput<'_>, changes: Vec<Change>, ensemble: Vec
     // Voters leave before their pods: fewer pods and their number come after the ensemble's steps.
     let (late, early): (Vec<Change>, Vec<Change>) = makes.into_iter().partition(|change| {
         let pods = change.id.kind.runs_members() || change.id.kind == ResourceKind::Kube(KubeKind::ConfigMap);
-        (shrinks && pods && change.action != Action::Create) || change.diff.iter().any(|field| changes::shrinks(field, "initialNodeCount"))
+        (shrinks && pods && change.action != Action::Create)
+            || change.diff.iter().any(|field| changes::shrinks(field, "initialNodeCount"))
     });
     for change in early {
         graph.make(input, change);

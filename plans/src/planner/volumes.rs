@@ -38,7 +38,11 @@ pub(super) fn refusal(
         ("volume-would-shrink", format!("the volume {id} has {size} and cannot shrink to {wanted}"), fix)
     } else if !other.is_empty() && class != other {
         let fix = format!("write `class: {class}`; for another one, {anew}");
-        ("volume-class-is-fixed", format!("the volume {id} is of class {class} and cannot become {other}"), fix)
+        (
+            "volume-class-is-fixed",
+            format!("the volume {id} is of class {class} and cannot become {other}"),
+            fix,
+        )
     } else {
         let fix = format!(
             "ask for `allowVolumeExpansion: true` of the storage class {class}, or write `size: {}`",

@@ -144,7 +144,8 @@ fn storage_class(text: &str) -> Verdict {
         "invalid-name",
         format!("`{text}` is not the name of a storage class"),
         "Lower-case letters, digits, hyphens and dots (RFC 1123).",
-        "list the cluster's classes: `kubectl get storageclass`; without `class` its default is taken".to_owned(),
+        "list the cluster's classes: `kubectl get storageclass`; without `class` its default is taken"
+            .to_owned(),
     )
 }
 

@@ -141,7 +141,10 @@ fn entries(group: &'static str) -> Vec<Entry> {
         };
         let categories: &[&str] = if group == "admissionregistration.k8s.io" {
             &["api-extensions"]
-        } else if matches!(kind, Kind::Pod | Kind::Service | Kind::Deployment | Kind::ReplicaSet | Kind::StatefulSet) {
+        } else if matches!(
+            kind,
+            Kind::Pod | Kind::Service | Kind::Deployment | Kind::ReplicaSet | Kind::StatefulSet
+        ) {
             &["all"]
         } else {
             &[]

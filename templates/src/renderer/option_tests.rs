@@ -92,8 +92,7 @@ fn every_option_of_a_single_node_and_our_cluster_is_rendered() {
     check(&spec, &[]);
     check(&tutorial(), &[]);
     let class = Some("premium-rwo".to_owned());
-    spec.exhibitor.storage =
-        Storage::Persistent(Volume { size_gb: 10, class, retention: Retention::Keep });
+    spec.exhibitor.storage = Storage::Persistent(Volume { size_gb: 10, class, retention: Retention::Keep });
     check(&spec, &[]);
 }
 
@@ -137,8 +136,7 @@ fn no_string_changes_the_structure_of_a_document() {
     spec.exhibitor.namespace = "zk".to_owned();
     spec.exhibitor.client_labels = [("role".to_owned(), "client".to_owned())].into();
     let class = Some("premium-rwo".to_owned());
-    spec.exhibitor.storage =
-        Storage::Persistent(Volume { size_gb: 10, class, retention: Retention::Keep });
+    spec.exhibitor.storage = Storage::Persistent(Volume { size_gb: 10, class, retention: Retention::Keep });
     let value = serde_json::to_value(&spec).unwrap();
     let shapes = |spec: &ValidSpec| {
         templates

@@ -1,24 +1,14 @@
 //! Plans for members with volumes, and for the move to them.
 
-use crate::{everything, golden, nothing, path, planned, predict, shown, targets};
+use crate::{everything, golden, nothing, path, planned, predict, rendered, shown, targets};
 use zkprov_plans::document::Desired;
 use zkprov_plans::observed::{Observed, Reading};
 use zkprov_plans::plan::{Action, Mode, Plan};
 use zkprov_plans::resource::{KubeKind, ResourceKind};
-use zkprov_plans::spec::{Defaults, Source, ValidSpec, load};
+use zkprov_plans::spec::ValidSpec;
 
 const EXAMPLE: &str = include_str!("../../../examples/persistent/zkprov.yaml");
 const CLAIM: ResourceKind = ResourceKind::Kube(KubeKind::PersistentVolumeClaim);
-
-fn rendered(text: &str, set: &[&str]) -> (ValidSpec, Desired) {
-    let set: Vec<String> = set.iter().map(|one| (*one).to_owned()).collect();
-    let source = Source { name: "zkprov.yaml".to_owned(), text: text.to_owned() };
-    let loaded = load(&[source], &set, &|_| None, &Defaults::default());
-    assert!(!loaded.has_errors(), "{:#?}", loaded.diagnostics);
-    let spec = loaded.specs.into_iter().next().unwrap();
-    let desired = zkprov_templates::render(&spec, &zkprov_templates::Overrides::new()).unwrap();
-    (spec, desired)
-}
 
 fn persistent(set: &[&str]) -> (ValidSpec, Desired) {
     rendered(EXAMPLE, set)
@@ -115,6 +105,32 @@ fn a_move_that_was_cut_goes_on_where_it_stands() {
     let plan = planned(&spec, &desired, &observed, Mode::Apply);
     assert_eq!(changed(&plan, ResourceKind::Kube(KubeKind::Deployment), Action::Delete), ["exhibitor"]);
     assert_eq!(plan.steps.len(), 1, "{}", shown(&spec, &plan));
+}
+
+#[test]
+fn a_move_never_starts_where_other_data_could_win_or_be_lost() {
+    let (spec, desired) = persistent(&[]);
+    let codes = |observed: &Observed| -> Vec<String> {
+        let plan = planned(&spec, &desired, observed, Mode::Apply);
+        plan.findings.iter().filter(|one| one.fatal).map(|one| one.code.clone()).collect()
+    };
+    // A claim that an earlier ensemble has left.
+    let mut observed = seen(&ephemeral(), &desired, 3);
+    let claim = desired.documents.iter().find(|one| one.id.kind == CLAIM).unwrap();
+    let mut left = everything(&desired, 3).resources.remove(&claim.id).unwrap();
+    if let Reading::Known(live) = &mut left {
+        live.document["status"] = serde_json::json!({"phase": "Bound"});
+    }
+    observed.resources.insert(claim.id.clone(), left);
+    assert_eq!(codes(&observed), ["volume-of-another-ensemble"]);
+    // Members that no configuration knows.
+    let mut observed = seen(&ephemeral(), &desired, 3);
+    let ensemble = desired.documents.iter().find(|one| one.id.kind == ResourceKind::Ensemble).unwrap();
+    observed.resources.insert(ensemble.id.clone(), Reading::Absent);
+    if let Reading::Known(state) = &mut observed.ensemble {
+        state.servers.clear();
+    }
+    assert_eq!(codes(&observed), ["not-formed"]);
 }
 
 #[test]

@@ -146,7 +146,8 @@ fn rendered(bench: &Bench) -> Vec<Value> {
     // With the namespace goes what is in it, and a deletion by name may come too late.
     let inside = documents.iter().filter(|one| one["kind"] != "Namespace").map(Value::to_string);
     std::fs::write(bench.path("inside.yaml"), inside.collect::<Vec<String>>().join("\n---\n")).unwrap();
-    let of_volumes = ["Service/volumes-members", "PersistentVolumeClaim/data-volumes-0", "StatefulSet/volumes"];
+    let of_volumes =
+        ["Service/volumes-members", "PersistentVolumeClaim/data-volumes-0", "StatefulSet/volumes"];
     let others = bodies("persistent", &VOLUMES).into_iter();
     documents.extend(others.filter(|one| of_volumes.contains(&title(one).as_str())));
     documents

@@ -30,9 +30,16 @@ fn successor<'a>(input: &PlanInput<'a>, id: &ResourceId) -> Option<&'a Document>
 
 /// Deletes the Deployment that is left, or says why not now.
 pub(in crate::planner) fn leave(input: &PlanInput<'_>, id: &ResourceId, live: &Live, draft: &mut Draft) {
+    if refuse_other_data(input, id, draft) {
+        return;
+    }
     let share = |pods: Option<&Value>| {
         let volumes = pods?.get("volumes")?.as_array()?;
-        volumes.iter().find(|volume| volume.get("name").is_some_and(|name| name == "share"))?.get("nfs").cloned()
+        volumes
+            .iter()
+            .find(|volume| volume.get("name").is_some_and(|name| name == "share"))?
+            .get("nfs")
+            .cloned()
     };
     let old = share(live.document.pointer("/spec/template/spec"));
     let new = share(successor(input, id).and_then(|document| document.body.pointer("/spec/template/spec")));
@@ -53,6 +60,36 @@ pub(in crate::planner) fn leave(input: &PlanInput<'_>, id: &ResourceId, live: &L
     let mut change = crate::planner::changes::delete(id, live, Reason::NoLongerDeclared);
     change.notes.push("its pods have no votes any more by then; their data is on the volumes".to_owned());
     draft.changes.push(change);
+}
+
+/// Data that the move could lose: in pods that no shared configuration knows, and under volumes of an ensemble before this
+/// one, whose newer transactions would win an election.
+fn refuse_other_data(input: &PlanInput<'_>, id: &ResourceId, draft: &mut Draft) -> bool {
+    let reading = |kind: ResourceKind| {
+        let documents = input.desired.documents.iter().filter(move |one| one.id.kind == kind);
+        documents.filter_map(|one| Some((&one.id, input.observed.resources.get(&one.id)?)))
+    };
+    let formed = reading(ResourceKind::Ensemble).any(|(_, one)| matches!(one, Reading::Known(_)));
+    if input.observed.ensemble.known().is_some() && !formed {
+        let message = "its members run outside an ensemble, each with data of its own".to_owned();
+        draft.refuse("not-formed", id, message, "apply the file without `storage` first, then again with it");
+        return true;
+    }
+    let new = reading(ResourceKind::Kube(KubeKind::StatefulSet)).any(|(_, one)| *one == Reading::Absent);
+    let is_bound = |one: &Reading<Live>| {
+        one.known().is_some_and(|one| one.document.pointer("/status/phase").is_some_and(|is| is == "Bound"))
+    };
+    let mut claims = reading(ResourceKind::Kube(KubeKind::PersistentVolumeClaim));
+    match claims.find(|(_, one)| new && is_bound(one)) {
+        Some((claim, _)) => draft.refuse(
+            "volume-of-another-ensemble",
+            claim,
+            format!("{claim} is of an ensemble before this one, and what it holds could win over what is written now"),
+            "look whether its data is still needed, and delete the claim",
+        ),
+        None => return false,
+    }
+    true
 }
 
 /// Whether old members are to be replaced by members with volumes.
@@ -113,7 +150,7 @@ fn refuse(path: &Path<'_>, now: u32, wanted: u32, draft: &mut Draft) -> bool {
     true
 }
 
-/// A live step: nobody enters by himself from here on, and a roll waits for shorter looks.
+/// A live step: from here on no pod enters by itself, and a roll waits for shorter looks.
 fn keep_out(path: &mut Path<'_>, now: u32, wanted: u32) {
     let wants = [("checkMs", FORMING_CHECK_MS), (AUTO_MANAGE, "0")];
     let there = |key: &str| path.live.document.pointer(&format!("/settings/{key}")).cloned();

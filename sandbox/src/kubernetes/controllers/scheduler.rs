@@ -41,7 +41,9 @@ fn unclaimed(registry: &Registry<'_>, pod: &Value) -> Option<String> {
             }
             Some(claim) if !text(claim, "/spec/storageClassName").is_some_and(is_class) => {
                 let total = registry.store.list(Kind::Node, None).count();
-                Some(format!("0/{total} nodes are available: pod has unbound immediate PersistentVolumeClaims."))
+                Some(format!(
+                    "0/{total} nodes are available: pod has unbound immediate PersistentVolumeClaims."
+                ))
             }
             Some(_) => None,
         }

@@ -42,8 +42,7 @@ fn ordinal(set: &Value, pod: &Value) -> Option<i64> {
 
 fn own(registry: &Registry<'_>, set: &Value) -> Vec<Value> {
     let all = registry.store.list(Kind::Pod, Some(namespace(set)));
-    let mut own: Vec<Value> =
-        all.filter(|pod| controller_of(pod) == Some(tree::uid(set))).cloned().collect();
+    let mut own: Vec<Value> = all.filter(|pod| controller_of(pod) == Some(tree::uid(set))).cloned().collect();
     own.sort_by_key(|pod| ordinal(set, pod));
     own
 }
@@ -92,7 +91,9 @@ fn fill(registry: &mut Registry<'_>, set: &Value, revision: &str) -> bool {
             Some(pod) if is_ordered(set) && !is_ready(&pod) => return false,
             Some(_) => {}
         }
-        if is_ordered(set) && registry.store.get(Kind::Pod, namespace(set), &pod_name).is_none_or(|p| !is_ready(p)) {
+        if is_ordered(set)
+            && registry.store.get(Kind::Pod, namespace(set), &pod_name).is_none_or(|p| !is_ready(p))
+        {
             return false;
         }
     }
@@ -178,7 +179,8 @@ fn create(registry: &mut Registry<'_>, set: &Value, number: i64, revision: &str)
 fn pod(set: &Value, number: i64, revision: &str) -> Value {
     let template = set.pointer("/spec/template").cloned().unwrap_or_default();
     let pod_name = format!("{}-{number}", name(set));
-    let mut metadata = json!({"name": pod_name, "namespace": namespace(set), "ownerReferences": [owner(set)]});
+    let mut metadata =
+        json!({"name": pod_name, "namespace": namespace(set), "ownerReferences": [owner(set)]});
     for key in ["labels", "annotations"] {
         if let Some(value) = template.pointer(&format!("/metadata/{key}")) {
             tree::put(&mut metadata, &format!("/{key}"), value.clone());
@@ -218,7 +220,8 @@ fn retain(registry: &mut Registry<'_>, set: &Value) {
     for template in items(set, "/spec/volumeClaimTemplates") {
         let prefix = format!("{}-{}-", name(template), name(set));
         for claim in &all {
-            let Some(number) = name(claim).strip_prefix(&prefix).and_then(|text| text.parse::<i64>().ok()) else {
+            let Some(number) = name(claim).strip_prefix(&prefix).and_then(|text| text.parse::<i64>().ok())
+            else {
                 continue;
             };
             let pod = format!("{}-{number}", name(set));
