@@ -43,6 +43,7 @@ impl Shares {
     /// files are those of its ZooKeeper.
     #[must_use]
     pub fn run(&self, address: &str, command: &[String]) -> Ended {
+        let address = self.host(address);
         let Some(share) = self.share_of(address) else { return missing(command) };
         let files = share.files(address);
         let words: Vec<&str> = command.iter().map(String::as_str).collect();

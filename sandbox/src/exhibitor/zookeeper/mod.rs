@@ -71,8 +71,9 @@ pub enum Received {
 impl Shares {
     /// A client connects to a port in a member's pod. `number` names the connection; it must be new.
     pub fn connect(&mut self, address: &str, port: u16, number: u64) -> Connected {
-        let Some(share) = self.share_of_mut(address) else { return Connected::Refused };
-        let member = share.members.get(address);
+        let address = self.host(address).to_owned();
+        let Some(share) = self.share_of_mut(&address) else { return Connected::Refused };
+        let member = share.members.get(&address);
         let listens = |member: &&Member| {
             let runs = !matches!(member.process, Process::Stopped { .. } | Process::Booting { .. });
             runs && member.zoo.client_port == i64::from(port)
@@ -83,7 +84,7 @@ impl Shares {
         // Port-forwarding connects from the pod's own loopback.
         let identities = vec![("ip".to_owned(), "127.0.0.1".to_owned())];
         let connection = Connection {
-            address: address.to_owned(),
+            address,
             started,
             session: None,
             identities,
