@@ -78,7 +78,7 @@ pub(super) fn arrange(input: &PlanInput<'_>, changes: Vec<Change>, ensemble: Vec
         StepKind::Change(_) | StepKind::Gate(_) => None,
     });
     let first = sizes.next();
-    let shrinks = first.zip(sizes.last().or(first)).is_some_and(|((from, _), (_, to))| to < from);
+    let shrinks = first.zip(sizes.next_back().or(first)).is_some_and(|((from, _), (_, to))| to < from);
     let mut graph = Graph::default();
     // Voters leave before their pods: fewer pods and their number come after the ensemble's steps.
     let (late, early): (Vec<Change>, Vec<Change>) = makes.into_iter().partition(|change| {
