@@ -226,7 +226,7 @@ fn deleted_before(first: ResourceKind, then: ResourceKind) -> bool {
 
 /// Pods there are while the ensemble changes: as many as declared, or on the way down as many as there are; the
 /// voters may be fewer by then.
-pub(super) fn pods_before(input: &PlanInput<'_>, deployment: &ResourceId) -> u32 {
+pub(super) fn pods_before(input: &PlanInput<'_>, workload: &ResourceId) -> u32 {
     let declared = input.spec.exhibitor.replicas;
     let live = input.observed.resources.get(workload).and_then(Reading::known);
     let replicas = live.and_then(|live| live.document.pointer("/spec/replicas")?.as_u64());
