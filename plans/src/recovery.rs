@@ -293,6 +293,7 @@ pub fn alone(state: &EnsembleState, source: &Source) -> EnsembleTarget {
         join: if inside { Vec::new() } else { own },
         remove: others.map(|server| server.hostname.clone()).collect(),
         rolling: false,
+        canary: false,
     }
 }
 

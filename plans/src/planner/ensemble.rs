@@ -219,8 +219,10 @@ fn changes(
         });
         return;
     }
+    let canary = input.spec.exhibitor.canary;
     if migrates {
-        let mut path = Path { document, live, state, moved: false, forming: false, steps: Vec::new() };
+        let (moved, forming) = (false, false);
+        let mut path = Path { document, live, state, moved, forming, canary, steps: Vec::new() };
         path.tell_again(now);
         migration::steps(&mut path, now, wanted, draft);
         draft.ensemble.extend(path.steps);
@@ -232,7 +234,6 @@ fn changes(
     }
     let moved = !quorum::unnamed(state).is_empty() && members_move(draft, now, wanted);
     let forming = fills_up(state, now, &lost);
-    let canary = input.spec.exhibitor.canary;
     let mut path = Path { document, live, state, moved, forming, canary, steps: Vec::new() };
     path.tell_again(now);
     // A roll of settings restarts them anyway.

@@ -6,7 +6,7 @@ use crate::document::Document;
 use crate::observed::{EnsembleState, Reading};
 use crate::plan::{Change, Disruption, Finding, Gate, Mode, Plan, Precondition, Reason, Step, StepKind};
 use crate::recovery::{self, Source, Verdict};
-use crate::resource::{KubeKind, ResourceKind};
+use crate::resource::ResourceKind;
 use serde_json::json;
 
 /// The plan that carries out a verdict; a refusal is a plan without steps and with a fatal finding.
@@ -68,12 +68,12 @@ fn rebuild(input: &PlanInput<'_>, document: &Document, state: &EnsembleState, so
 
 /// The steps to the declared size, once the pods answer.
 fn growth(input: &PlanInput<'_>, document: &Document, from: u32, wanted: u32) -> Vec<StepKind> {
-    let pods = ResourceKind::Kube(KubeKind::Deployment);
-    let deployment = input.desired.documents.iter().find(|one| one.id.kind == pods).filter(|_| from < wanted);
-    let answer = deployment.map(|deployment| {
+    let mut documents = input.desired.documents.iter();
+    let workload = documents.find(|one| one.id.kind.runs_members()).filter(|_| from < wanted);
+    let answer = workload.map(|workload| {
         StepKind::Gate(Gate::PodsAnswer {
-            deployment: deployment.id.clone(),
-            replicas: order::pods_before(input, &deployment.id),
+            workload: workload.id.clone(),
+            replicas: order::pods_before(input, &workload.id),
         })
     });
     let grown = (from + 1..=wanted).flat_map(|next| ensemble::grow(document, next));

@@ -30,6 +30,7 @@ fn scene(
             state.pods.push(Pod {
                 name: name.clone(),
                 ip: Some(hostname.clone()),
+                host: None,
                 node: None,
                 phase: "Running".to_owned(),
                 ready: serves.is_some(),
