@@ -239,13 +239,18 @@ fn changes(
     let mut path = Path { document, live, state, moved, forming, canary, steps: Vec::new() };
     path.tell_again(now);
     // A roll of settings restarts them anyway.
-    if lost.is_empty() && !(now == wanted && path.rolls(&difference.fields)) {
+    let rolls = now == wanted && path.rolls(&difference.fields);
+    if lost.is_empty() && !rolls {
         path.resume(now);
     }
     if !lost.is_empty() {
         path.hurry(now);
         let keep = path.replace_lost(now, &lost);
         path.slow_down(now, keep);
+    } else if rolls {
+        path.hurry(now);
+        path.settings(now, &difference.fields);
+        path.slow_down(now, target(state, now, now).keep);
     } else if now == wanted {
         path.settings(now, &difference.fields);
     } else {
@@ -392,8 +397,13 @@ impl Path<'_> {
         let (restarts, together) = (restarts(fields), together(fields));
         let rolls = restarts && !together;
         // What a roll that was cut off has left is done by then, unless this one does it.
-        let fields: Vec<FieldChange> =
+        let mut fields: Vec<FieldChange> =
             fields.iter().filter(|field| rolls || field.path != diff::RESTARTS).cloned().collect();
+        let often = rolls && !self.moved;
+        if often {
+            // Set when the roll is over.
+            fields.retain(|field| field.path != "settings.checkMs");
+        }
         if fields.is_empty() {
             return;
         }
@@ -408,6 +418,9 @@ impl Path<'_> {
             (false, false) => Disruption::None,
         };
         let mut change = step(self.document, to, disruption);
+        if often {
+            check_often(&mut change.body);
+        }
         change.diff = fields;
         if !restarts {
             change.notes.push("in force at once, no member restarts".to_owned());
