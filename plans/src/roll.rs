@@ -43,12 +43,16 @@ pub fn held(state: &EnsembleState) -> Vec<String> {
     held.map(|server| server.hostname.clone()).collect()
 }
 
-/// The last transaction that the ensemble knows now, or of the one that serves alone while it gets its first peer.
+/// The last transaction that the ensemble knows now, or that of the one that serves alone while it gets its first peer. An
+/// epoch that has begun without a transaction is none: a follower that lacks nothing does not show it.
 #[must_use]
 pub fn floor(state: &EnsembleState) -> u64 {
-    let of_quorum = quorum::last_transaction(state);
-    let alone = || last(state).and_then(|host| member(state, host)?.zookeeper.as_ref()?.transaction());
-    if of_quorum == 0 { alone().unwrap_or(0) } else { of_quorum }
+    let transaction = |host: &str| member(state, host)?.zookeeper.as_ref()?.transaction();
+    let voters = state.servers.iter().map(|server| server.hostname.as_str());
+    let of_quorum = voters.filter(|host| serves(state, host)).filter_map(transaction);
+    let happened = |last: &u64| last & u64::from(u32::MAX) != 0;
+    let alone = || last(state).and_then(transaction).filter(happened);
+    of_quorum.filter(happened).max().or_else(alone).unwrap_or(0)
 }
 
 /// The next action: who does not serve first, for it costs nothing and may be what is repaired; then followers; then those

@@ -171,3 +171,16 @@ fn only_voters_are_rolled() {
     assert_eq!(held(&state), Vec::<String>::new());
     assert_eq!(next(&state, None), Next::Done);
 }
+
+/// Nobody writes: the leader's number is that of its epoch, which a follower that lacks nothing never shows.
+#[test]
+fn an_epoch_without_a_transaction_asks_nothing_of_a_follower() {
+    let epoch = Says::Leads(0x4_0000_0000);
+    let told = |follower| state(&[(1, epoch), (2, follower), (3, follower)], &[], &[2, 3]);
+    for (follower, known) in [(0, 0), (0x3_0000_0007, 0x3_0000_0007)] {
+        let told = told(Says::Follows(follower));
+        assert_eq!(floor(&told), known);
+        let restarted = Restarted { host: address(2), floor: floor(&told) };
+        assert_eq!(next(&told, Some(&restarted)), Next::Release(address(2)));
+    }
+}
