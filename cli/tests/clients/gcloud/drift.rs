@@ -27,7 +27,10 @@ impl Cloud {
 fn gcloud_changes_to_vm_disk_and_rules_are_drift() {
     let cloud = Cloud::applied("tutorial", &["metadata.labels.team=core"]);
     let vm = one(&cloud, "compute instances update singlefs-1-vm --update-labels=team=web");
-    assert_eq!(vm["labels"], json!({ "team": "web", "zkprov-ensemble": "exhibitor" }));
+    assert_eq!(
+        vm["labels"],
+        json!({ "team": "web", "zkprov-ensemble": "exhibitor", "zkprov-labels-1": "ca8b" })
+    );
     let vm = one(&cloud, "compute instances add-tags singlefs-1-vm --tags=extra");
     assert_eq!(vm["tags"]["items"], json!(["extra", "singlefs-1-vm"]));
 
@@ -104,7 +107,8 @@ fn gcloud_changes_to_the_cluster_are_drift() {
     assert_eq!((&pool["status"], &pool["initialNodeCount"]), (&json!("RUNNING"), &json!(3)));
 
     let drift = cloud.planned("--refresh-only", 0);
-    drift.differs("gke", "cluster-1", &["resourceLabels[team]: web -> core"]);
+    let labels = ["resourceLabels[team]: web -> core", "resourceLabels[zkprov-labels-1]: null -> ca8b"];
+    drift.differs("gke", "cluster-1", &labels);
     let fields =
         ["initialNodeCount: 4 -> 3", "config.tags: [\"cluster-1-nodes\",\"extra\"] -> [\"cluster-1-nodes\"]"];
     drift.differs("node-pool", "default-pool", &fields);
@@ -119,7 +123,10 @@ fn gcloud_changes_to_filestore_are_drift() {
     let cloud = Cloud::applied("filestore", &["metadata.labels.team=core"]);
     let files = "filestore instances";
     let share = one(&cloud, &format!("{files} update exhibitor-files --update-labels=team=web"));
-    assert_eq!(share["labels"], json!({ "team": "web", "zkprov-ensemble": "exhibitor" }));
+    assert_eq!(
+        share["labels"],
+        json!({ "team": "web", "zkprov-ensemble": "exhibitor", "zkprov-labels-1": "ca8b" })
+    );
     gcloud(&cloud, &format!("{files} update exhibitor-files --file-share=name=zookeeper,capacity=2TB"));
     let share = one(&cloud, &format!("{files} describe exhibitor-files"));
     assert_eq!((&share["fileShares"][0]["capacityGb"], &share["state"]), (&json!("2048"), &json!("READY")));
