@@ -18,7 +18,7 @@ pub(crate) fn spec() -> ValidSpec {
                 "cleanupMaxFiles": 20, "zooCfg": {}, "backup": null},
             "clientPort": 2181, "apiPort": 8181, "exposure": "clusterIp", "networkPolicy": true,
             "clientLabels": {}, "disruptionBudget": true, "spread": "preferred",
-            "terminationGraceSeconds": 30
+            "terminationGraceSeconds": 30, "storage": "ephemeral"
         },
         "protection": {"destroy": false, "data": true},
         "origins": BTreeMap::<String, Value>::new()
