@@ -8,13 +8,15 @@ use zkprov_plans::spec::{
 };
 
 /// What templates rightly do not see.
-const NOT_RENDERED: [&str; 3] = [
+const NOT_RENDERED: [&str; 4] = [
     // Places in the file, for messages.
     "/origins",
     // The planner's business: it refuses to delete or replace what holds data.
     "/protection/data",
     // It deletes claims by a step of its own.
     "/exhibitor/storage/persistent/retention",
+    // An apply writes it into ZooKeeper.
+    "/exhibitor/canary",
 ];
 
 /// Pointers to the leaves of a value; empty lists and maps and missing options are leaves too.

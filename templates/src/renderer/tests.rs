@@ -146,7 +146,7 @@ fn labels_reach_everything_but_the_pod_template() {
     for template in ["address.json.j2", "disk.json.j2", "instance.json.j2"] {
         assert_eq!(
             body(&after, template)["labels"],
-            json!({"team": "storage", "zkprov-ensemble": "exhibitor"})
+            json!({"team": "storage", "zkprov-ensemble": "exhibitor", "zkprov-labels-1": "ca8b"})
         );
     }
     assert_eq!(body(&after, "cluster.json.j2")["resourceLabels"]["team"], "storage");
