@@ -109,6 +109,18 @@ fn member(
     }
 }
 
+fn exhibitor_in(pod: &str) -> String {
+    format!("Exhibitor in pod {pod}")
+}
+
+/// Whether nothing in the pod answered at this look.
+#[must_use]
+pub fn is_silent(state: &EnsembleState, pod: &str) -> bool {
+    let answers = |member: &Member| member.pod.as_deref() == Some(pod) && member.zookeeper.is_some();
+    let gap = exhibitor_in(pod);
+    state.gaps.iter().any(|one| one.what == gap) && !state.members.iter().any(answers)
+}
+
 fn gaps(answers: &[&PodAnswers], misread: &[String]) -> Vec<Gap> {
     let gap = |what: String, why: &str| Gap {
         what,
@@ -119,7 +131,7 @@ fn gaps(answers: &[&PodAnswers], misread: &[String]) -> Vec<Gap> {
         .iter()
         .filter_map(|answer| {
             let why = answer.config.as_ref().err().or(answer.status.as_ref().err())?;
-            Some(gap(format!("Exhibitor in pod {}", answer.pod), why))
+            Some(gap(exhibitor_in(&answer.pod), why))
         })
         .collect();
     gaps.sort();
