@@ -1,5 +1,9 @@
 //! Everything that is live, behind one door: reads all of it at once, and finds the provider of each resource.
 
+mod havoc;
+
+pub use havoc::Ground;
+
 use crate::connection::{Connection, CredentialSource, Pace};
 use crate::credentials::Credentials;
 use crate::error::{ProviderError, ProviderErrorKind, one_line};

@@ -6,6 +6,7 @@ pub mod connection;
 pub mod credentials;
 pub mod error;
 pub mod executor;
+pub mod havoc;
 pub mod lease;
 pub mod provider;
 pub mod providers;

@@ -45,7 +45,15 @@ impl World {
     pub fn handle(&mut self, request: &Request, arrived: Time, endpoints: &Endpoints) -> Answer {
         let mut context = Context { now: self.now, arrived, ids: &mut self.ids, endpoints };
         match &request.service {
-            Service::Compute => self.compute.handle(request, &mut context),
+            Service::Compute => {
+                let answer = self.compute.handle(request, &mut context);
+                for node in self.compute.reset_nodes() {
+                    for cluster in self.kubernetes.values_mut() {
+                        cluster.reset_node(&node, &mut self.exhibitor, self.now);
+                    }
+                }
+                answer
+            }
             Service::Container => {
                 serviceusage::handle(request).unwrap_or_else(|| self.container.handle(request, &mut context))
             }

@@ -6,6 +6,8 @@
 mod retry;
 mod step;
 
+pub(crate) use step::request_id;
+
 use crate::connection::Pace;
 use crate::error::{ProviderError, ProviderErrorKind};
 use crate::provider::Provider;
@@ -19,6 +21,7 @@ use zkprov_plans::plan::{Plan, Step, StepIndex, StepKind};
 use zkprov_plans::report::{action_word, gate_words};
 use zkprov_plans::resource::ResourceId;
 use zkprov_plans::saved::ApprovedPlan;
+
 use zkprov_plans::schedule::Schedule;
 
 /// Where events go. Progress on a terminal, JSON lines and recordings are all sinks.

@@ -478,7 +478,7 @@ fn took_effect(change: &Change, call: &Call, live: &Reading<Live>) -> bool {
 }
 
 /// A UUID (version 8: our own derivation) that names one call of one run.
-fn request_id(run_id: &str, step: StepIndex, call: usize) -> String {
+pub(crate) fn request_id(run_id: &str, step: StepIndex, call: usize) -> String {
     let name = format!("{run_id}/{step}/{call}");
     let hex = format!("{:016x}{:016x}", digest(&name, 0), digest(&name, 0x9e37_79b9_7f4a_7c15));
     format!("{}-{}-8{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])

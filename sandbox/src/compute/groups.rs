@@ -60,7 +60,7 @@ impl Compute {
     }
 }
 
-fn path_of(node: &Node) -> String {
+pub(super) fn path_of(node: &Node) -> String {
     format!("projects/{}/zones/{}/instances/{}", node.project, node.zone, node.name)
 }
 

@@ -2,7 +2,7 @@
 
 use super::disks::strings;
 use super::failure::Failure;
-use super::operations::{Begin, Effect, resolve, set, takes};
+use super::operations::{Begin, Effect, resolve, set, takes, timestamp};
 use super::route::{Route, link, relative};
 use super::shape::{attached_disk, metadata_of, scheduling, set_fingerprint, shielded_config, tags_of};
 use super::{Change, Compute, Document, schema, set_labels, unsupported};
@@ -27,6 +27,7 @@ impl Compute {
         let verb = route.verb.as_deref().unwrap_or_default();
         let (kind, takes, effect) = match (request.method.as_str(), verb) {
             ("POST", "start" | "stop") => self.switch_power(&path, verb)?,
+            ("POST", "reset") => self.reset(&path, context)?,
             ("POST", "attachDisk" | "detachDisk") => self.change_attached(request, route, body, context)?,
             ("POST", "addAccessConfig" | "deleteAccessConfig") => self.change_access(request, route, body)?,
             ("POST", _) => self.change_settings(request, &path, route, body, context)?,
@@ -72,6 +73,21 @@ impl Compute {
             }
             _ => return Err(Failure::not_ready(path)),
         })
+    }
+
+    /// The power goes and comes back: nothing is stopped in order, and the machine boots.
+    fn reset(&mut self, path: &str, context: &mut Context<'_>) -> Result<Course, Failure> {
+        if self.busy(path) || self.get(path)?.get("status").and_then(Value::as_str) != Some("RUNNING") {
+            return Err(Failure::not_ready(path));
+        }
+        let script = self.script_of(path);
+        if let Some(guest) = self.guests.get_mut(path) {
+            guest.stop();
+            guest.boot(context.now, script, context.ids.uuid());
+        }
+        set(self.get_mut(path)?, [("lastStartTimestamp", timestamp(context.now).into())]);
+        self.resets.push(path.to_owned());
+        Ok(("reset", takes::SMALL_CHANGE, Effect::Nothing))
     }
 
     fn change_settings(

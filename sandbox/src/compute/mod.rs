@@ -50,6 +50,9 @@ pub struct Compute {
     guests: BTreeMap<String, Guest>,
     /// Nodes of GKE, which stand among the instances.
     nodes: Vec<Node>,
+    /// Instances that were reset, by path, until whoever else is concerned has heard of it.
+    #[serde(default)]
+    resets: Vec<String>,
     /// Operation that a request with a `requestId` began, so that a repetition gets the same one.
     request_ids: BTreeMap<String, String>,
     /// The operation that the present request began.
@@ -164,6 +167,13 @@ impl Compute {
             kinds.entry(kind).or_default().push(json!({ "path": path, "status": status }));
         }
         json!(kinds)
+    }
+
+    /// Nodes of GKE whose machines were reset since this was asked last, by name.
+    pub fn reset_nodes(&mut self) -> Vec<String> {
+        let resets = std::mem::take(&mut self.resets);
+        let is_reset = |node: &&Node| resets.contains(&groups::path_of(node));
+        self.nodes.iter().filter(is_reset).map(|node| node.name.clone()).collect()
     }
 
     /// What file server VMs export.

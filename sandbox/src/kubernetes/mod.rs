@@ -106,6 +106,11 @@ impl Cluster {
         self.controllers.drain(draining);
     }
 
+    /// The machine of a node was reset; nothing happens if the node is another cluster's.
+    pub fn reset_node(&mut self, node: &str, shares: &mut Shares, now: Time) {
+        self.controllers.reset_node(node, shares, now);
+    }
+
     /// Nodes to be drained that have no pods any more.
     #[must_use]
     pub fn drained(&self) -> Vec<String> {

@@ -11,6 +11,7 @@ mod job;
 mod observe;
 mod operations;
 mod policies;
+mod reset;
 
 use super::caller::{Caller, not_connected, tuned};
 use super::classify::Api;

@@ -31,7 +31,7 @@ impl ComputeProvider {
         self.wait(&job.doing, &job.place, operation, job.progress).await
     }
 
-    async fn wait(
+    pub(super) async fn wait(
         &self,
         doing: &str,
         place: &Place<'_>,

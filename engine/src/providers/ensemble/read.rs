@@ -57,6 +57,16 @@ impl EnsembleProvider {
         Ok(Sight { state, documents })
     }
 
+    /// The pods alone, without a question to any.
+    ///
+    /// # Errors
+    /// When they can't be listed.
+    pub(crate) async fn pods(&self, id: &ResourceId) -> Result<Vec<Pod>, ProviderError> {
+        let params = ListParams::default().labels(&self.selector(id));
+        let (documents, _) = self.kubernetes.list(pods_path(namespace(id)?), &params).await?;
+        Ok(pods::pods(&documents))
+    }
+
     async fn ask(&self, id: &ResourceId, pod: &str, document: &Value) -> PodAnswers {
         let get = |path: &'static str, deadline| self.exhibitor(id, document, path, deadline);
         let (config, status, state, srvr) = join4(

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub(crate) mod api;
+mod kill;
 pub mod kubeconfig;
 mod leases;
 mod objects;

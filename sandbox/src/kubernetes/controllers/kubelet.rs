@@ -23,6 +23,9 @@ const SANDBOX: Time = 600;
 const LOOK_UP: Time = 300;
 /// Milliseconds after which the pods of a lost node are collected.
 const NODE_LOST: Time = 40_000;
+/// Milliseconds from a reset of a node's machine to its kubelet at work: less than the 40 s after which the node would count as
+/// lost, so its pods stay bound to it, and look ready until then.
+const REBOOT: Time = 30_000;
 
 /// How far a pod is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +69,9 @@ pub(super) struct Kubelet {
     runs: BTreeMap<String, Run>,
     /// Images on each node.
     images: BTreeSet<(String, String)>,
+    /// Nodes that boot, and until when.
+    #[serde(default)]
+    booting: BTreeMap<String, Time>,
     /// Revision up to which pods were looked at.
     seen: u64,
 }
@@ -124,6 +130,9 @@ impl Kubelet {
                 .runs
                 .entry(tree::uid(pod).to_owned())
                 .or_insert_with(|| Run::new(pod, node, registry.now));
+            if run.stage == Stage::Mounting {
+                run.due = run.due.max(self.booting.get(node).copied().unwrap_or(0));
+            }
             let lost = registry.store.get(Kind::Node, "", node).is_none();
             if lost && let Some(address) = &run.address {
                 shares.stop(address, registry.now);
@@ -146,6 +155,20 @@ impl Kubelet {
                 }
             }
         }
+    }
+
+    /// The machine of a node boots: its containers are gone, and what they wrote beside their volumes; its pods get a sandbox and
+    /// an address anew.
+    pub(super) fn reset(&mut self, node: &str, shares: &mut Shares, now: Time) {
+        for run in self.runs.values_mut().filter(|run| run.node == node) {
+            if let Some(address) = run.address.take() {
+                shares.stop(&address, now);
+            }
+            run.restarts += u32::from(run.stage == Stage::Running);
+            run.probing = Probing::default();
+            run.move_on(Stage::Mounting, now + REBOOT);
+        }
+        self.booting.insert(node.to_owned(), now + REBOOT);
     }
 
     /// All containers end at once: their nodes are gone.

@@ -105,6 +105,11 @@ impl Controllers {
         self.draining.keys().filter(|node| drain::pods_on(store, node).next().is_none()).cloned().collect()
     }
 
+    /// The machine of a node was reset.
+    pub(super) fn reset_node(&mut self, node: &str, shares: &mut Shares, now: Time) {
+        self.kubelet.reset(node, shares, now);
+    }
+
     /// The cluster is gone.
     pub(super) fn stop(&mut self, _store: &Store, shares: &mut Shares, now: Time) {
         self.kubelet.stop_all(shares, now);

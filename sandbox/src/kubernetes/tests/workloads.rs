@@ -309,3 +309,26 @@ fn the_cluster_survives_its_state_file() {
     bench.pass(60_000);
     assert_eq!(bench.get(&format!("{DEPLOYMENTS}/d"))["status"]["availableReplicas"], 2);
 }
+
+#[test]
+fn a_node_that_is_reset_keeps_its_pods_and_none_of_their_addresses() {
+    let mut bench = Bench::new(2);
+    bench.make(DEPLOYMENTS, &deployment("d", 2));
+    bench.pass(60_000);
+    let told = |bench: &mut Bench, node: &str| {
+        let pod = bench.pods().into_iter().find(|pod| pod["spec"]["nodeName"] == node).unwrap();
+        let restarts = pod["status"]["containerStatuses"][0]["restartCount"].as_i64().unwrap();
+        (pod["metadata"]["uid"].clone(), pod["status"]["podIP"].clone(), restarts, Bench::is_ready(&pod))
+    };
+    let (reset, other) = (told(&mut bench, "node-0"), told(&mut bench, "node-1"));
+    let now = bench.now;
+    bench.cluster.reset_node("node-0", &mut bench.shares, now);
+    bench.pass(20_000);
+    // Nobody tells the API server yet.
+    assert_eq!(told(&mut bench, "node-0"), reset);
+    bench.pass(60_000);
+    let back = told(&mut bench, "node-0");
+    assert_eq!((&back.0, back.2, back.3), (&reset.0, 1, true));
+    assert_ne!(back.1, reset.1);
+    assert_eq!(told(&mut bench, "node-1"), other);
+}

@@ -1,0 +1,55 @@
+//! Pods that are killed, and the machines of nodes.
+
+use crate::error::{ProviderError, ProviderErrorKind};
+use crate::providers::kubernetes::KubernetesProvider;
+use crate::providers::kubernetes::api::{READ, WRITE};
+use crate::providers::kubernetes::objects::text;
+use crate::providers::kubernetes::ready::pods_path;
+use kube::api::{DeleteParams, GetParams, ListParams, Preconditions};
+use kube::core::Request;
+use std::collections::BTreeMap;
+use zkprov_plans::havoc::Machine;
+
+impl KubernetesProvider {
+    /// Kills a pod: it is deleted without grace, and no disruption budget is asked. Only the pod that is at `address` is meant.
+    ///
+    /// # Errors
+    /// [`ProviderErrorKind::Stale`] when it is another one by now, or none; else when the API does not answer.
+    pub(crate) async fn kill_pod(
+        &self,
+        namespace: &str,
+        name: &str,
+        address: &str,
+    ) -> Result<(), ProviderError> {
+        let doing = format!("killing pod {name}");
+        let pods = Request::new(pods_path(namespace));
+        let pod = self.api.json(pods.get(name, &GetParams::default()), READ).await;
+        let pod = pod.map_err(|failure| failure.of_read(&doing))?;
+        if text(&pod, "/status/podIP") != Some(address) {
+            let message = format!("it is not at {address} any more");
+            return Err(ProviderError::new(ProviderErrorKind::Stale, doing, message));
+        }
+        let uid = text(&pod, "/metadata/uid").map(str::to_owned);
+        let params = DeleteParams::background()
+            .grace_period(0)
+            .preconditions(Preconditions { uid, ..Preconditions::default() });
+        let deleted = self.api.json(pods.delete(name, &params), WRITE).await;
+        deleted.map(|_| ()).map_err(|failure| failure.of_write(doing))
+    }
+
+    /// The VMs of Compute Engine that nodes run on, by node; nodes that run on something else are not among them.
+    ///
+    /// # Errors
+    /// When the nodes can't be listed.
+    pub(crate) async fn machines(&self) -> Result<BTreeMap<String, Machine>, ProviderError> {
+        let (nodes, _) = self.list("/api/v1/nodes".to_owned(), &ListParams::default()).await?;
+        let machine = |id: &str| {
+            let mut parts = id.strip_prefix("gce://")?.split('/').map(str::to_owned);
+            Some(Machine { project: parts.next()?, zone: parts.next()?, name: parts.next()? })
+        };
+        let of = |node| {
+            Some((text(node, "/metadata/name")?.to_owned(), machine(text(node, "/spec/providerID")?)?))
+        };
+        Ok(nodes.iter().filter_map(of).collect())
+    }
+}
