@@ -3,6 +3,7 @@
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
+use zkprov_plans::havoc::{Budget, Wanted};
 
 /// Plans, applies and destroys ZooKeeper ensembles on Google Cloud, from one YAML file.
 #[derive(Debug, Parser)]
@@ -99,6 +100,17 @@ pub(crate) enum StatusFormat {
     Prometheus,
 }
 
+/// Forms of a report on havoc.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HavocFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// JUnit XML, for pipelines.
+    Junit,
+}
+
 /// Forms of apply's course.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ApplyFormat {
@@ -158,6 +170,8 @@ pub(crate) enum Command {
     Backup(Backup),
     /// Make the ensemble's data equal to a backup
     Restore(Restore),
+    /// Kill pods, nodes and the file server under a budget of voters, and report how the ensemble comes back
+    Havoc(Havoc),
     /// Write a kubeconfig context for the cluster
     Credentials(Credentials),
     /// Serve Exhibitor's web page and REST API on a loopback port, and open the browser
@@ -401,6 +415,58 @@ pub(crate) struct Restore {
     /// Directory with backups, also for the one that is taken before data is replaced [default: backups, beside the file]
     #[arg(long, value_name = "DIR")]
     pub(crate) to: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Havoc {
+    /// Pods to kill in each round [default: 1, or 0 with --nodes or --file-server]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=9))]
+    pub(crate) pods: Option<u32>,
+    /// Nodes to kill in each round: their VMs are reset; where a node has none, its members' pods are killed at once
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=9))]
+    pub(crate) nodes: u32,
+    /// Reset the file server's VM in each round
+    #[arg(long)]
+    pub(crate) file_server: bool,
+    /// The same seed on the same placement of members strikes the same
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Voters that may be gone at once: `quorum-1` for as many as leave the quorum whole, or a number
+    #[arg(long, default_value = "quorum-1", value_name = "VOTERS")]
+    pub(crate) budget: Budget,
+    /// Rounds
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) rounds: u32,
+    /// Begin nothing more after so long, e.g. `30m`
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+    /// Print the schedule and kill nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// The ensemble's name, in place of typing it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) confirm: Option<String>,
+    /// Form of the report on stdout
+    #[arg(long, value_enum, default_value_t = HavocFormat::Text)]
+    pub(crate) format: HavocFormat,
+    /// Write the report into this directory in every form: report.txt, report.json, junit.xml, availability.svg
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+impl Havoc {
+    /// What is asked for.
+    pub(crate) fn wanted(&self) -> Wanted {
+        let others = self.nodes > 0 || self.file_server;
+        Wanted {
+            pods: self.pods.unwrap_or(u32::from(!others)),
+            nodes: self.nodes,
+            file_server: self.file_server,
+            rounds: self.rounds,
+            seed: self.seed,
+            budget: self.budget,
+        }
+    }
 }
 
 #[derive(Debug, ClapArgs)]

@@ -126,6 +126,15 @@ impl Served {
         Self { exports, _server: server }
     }
 
+    /// A variable that `sandbox serve` says to export.
+    ///
+    /// # Panics
+    /// When it says nothing of that name.
+    #[must_use]
+    pub fn of(&self, name: &str) -> &str {
+        self.exports.iter().find(|(known, _)| known == name).map(|(_, value)| value).unwrap()
+    }
+
     /// Lets a program find the cloud by what `sandbox serve` says to export.
     #[must_use]
     pub fn to(&self, program: Program) -> Program {

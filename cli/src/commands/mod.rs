@@ -5,6 +5,7 @@ mod backup;
 mod config;
 mod credentials;
 mod destroy;
+mod havoc;
 mod init;
 mod plan;
 mod recover;
@@ -38,6 +39,7 @@ pub(crate) async fn dispatch(command: Command, context: &Context) -> Result<Exit
         Command::Status(args) => status::run(context, &args).await,
         Command::Backup(args) => backup::run(context, &args).await,
         Command::Restore(args) => restore::run(context, &args).await,
+        Command::Havoc(args) => havoc::run(context, &args).await,
         Command::Credentials(args) => credentials::run(context, &args).await,
         Command::Ui(args) => ui::run(context, &args).await,
         Command::Sandbox(args) => sandbox::run(context, args).await,

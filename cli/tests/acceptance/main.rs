@@ -4,6 +4,7 @@
 
 mod backup;
 mod config;
+mod havoc;
 mod interrupted;
 mod kubeconfig;
 mod life;

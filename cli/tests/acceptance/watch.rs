@@ -4,10 +4,10 @@ use super::bench;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
-use zkprov_tests::Bench;
+use zkprov_tests::{Bench, example};
 
 /// Asks a server of this machine; its whole answer. `{address}` in the headers is the server's.
-fn ask(address: &str, line: &str, headers: &str, body: &str) -> String {
+pub(crate) fn ask(address: &str, line: &str, headers: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let headers = headers.replace("{address}", address);
@@ -27,10 +27,25 @@ fn an_ensemble_is_watched_by_monitors_and_through_exhibitors_page() {
         "zkprov_ensemble_up{ensemble=\"exhibitor\"} 0",
         "zkprov_ensemble_declared{ensemble=\"exhibitor\"} 3",
     ]);
+    bench.tutorial("status --check").run().exits(3).says(&["does not exist"]);
     bench.tutorial("ui --no-open --port 0").run().exits(1).complains(&["the cluster does not exist"]);
     bench.tutorial("apply --yes").run().exits(0);
+    is_checked(&bench);
     is_measured(&bench);
     shows_its_page(&bench);
+}
+
+/// 0 when every declared member serves, 3 when not, 1 when nobody could tell.
+fn is_checked(bench: &Bench) {
+    bench.tutorial("status --check").run().exits(0).says(&["3 of 3 voters serve"]);
+    let five = "status --check --format json --set spec.exhibitor.replicas=5";
+    let status = bench.tutorial(five).run().exits(3).json();
+    assert_eq!(status["verdict"]["status"], "progressing", "{status:#}");
+    assert_eq!(status["disagreements"], serde_json::json!([]), "{status:#}");
+    let nowhere = bench.bare("status --check -f").args([example("tutorial/zkprov.yaml")]);
+    let nowhere = nowhere.env("CLOUDSDK_AUTH_DISABLE_CREDENTIALS", "true");
+    let nowhere = nowhere.env("CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER", "http://127.0.0.1:9");
+    nowhere.run().exits(1).says(&["could not be read"]);
 }
 
 fn is_measured(bench: &Bench) {
@@ -53,6 +68,27 @@ fn is_measured(bench: &Bench) {
         let name = series.split('{').next().unwrap();
         assert!(output.out.contains(&format!("# TYPE {name} gauge")), "{line}");
     }
+}
+
+#[test]
+fn a_watch_shows_each_change_in_place_at_a_terminal() {
+    let bench = bench();
+    let cloud = bench.serve();
+    let file = example("tutorial/zkprov.yaml");
+    let zkprov = |line: &str| cloud.to(bench.bare(line)).args(["-f"]).args([&file]);
+    let mut piped = zkprov("status --watch").start();
+    piped.until("does not exist");
+    let line = format!("{} status --watch -f {}", bench.binary().display(), file.display());
+    let terminal = cloud.to(bench.program("script")).env("TERM", "xterm");
+    let mut drawn = terminal.args(["-qfc", &line, "/dev/null"]).start();
+    drawn.until("does not exist");
+    zkprov("apply --yes").run().exits(0);
+    piped.until("Ensemble exhibitor: serving");
+    let line = drawn.until("Ensemble exhibitor: serving");
+    assert!(line.contains("A\u{1b}[J"), "{line:?}");
+    piped.signal("INT");
+    let output = piped.wait().exits(0);
+    assert!(!output.out.contains('\u{1b}'), "{output}");
 }
 
 fn shows_its_page(bench: &Bench) {

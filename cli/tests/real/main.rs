@@ -11,6 +11,7 @@ mod backup;
 mod differential;
 mod exhibitors;
 mod external;
+mod havoc;
 mod node;
 mod persistent;
 mod recover;

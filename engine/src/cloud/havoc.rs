@@ -6,7 +6,7 @@ use crate::executor::Providers;
 use crate::havoc::Field;
 use crate::provider::{Course, ReadRequest};
 use crate::providers::compute::ComputeProvider;
-use crate::providers::ensemble::EnsembleProvider;
+use crate::providers::ensemble::{EnsembleProvider, Members};
 use crate::providers::kubernetes::KubernetesProvider;
 use futures::future::{BoxFuture, try_join_all};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +23,7 @@ pub struct Ground<'a> {
     compute: Arc<ComputeProvider>,
     kubernetes: Arc<KubernetesProvider>,
     ensemble: Arc<EnsembleProvider>,
+    members: Members,
     lock: EnsembleProviders<'a>,
     /// What the file server's script had reported before its machine was reset.
     before: Mutex<Option<Option<String>>>,
@@ -39,13 +40,12 @@ impl Cloud {
         desired: &'a Desired,
         holder: Holder,
     ) -> Result<Ground<'a>, ProviderError> {
+        let members = self.members(spec, desired).await?;
         let inside = self.enter(spec).await?.ok_or_else(|| no_cluster(spec))?;
-        let request = ReadRequest { spec, desired };
-        // Its pods' selector is known from here on.
-        let _ = inside.ensemble.observe_ensemble(&request).await;
         Ok(Ground {
             spec,
-            id: inside.ensemble.id(&request),
+            id: inside.ensemble.id(&ReadRequest { spec, desired }),
+            members,
             compute: Arc::clone(&self.compute),
             kubernetes: Arc::clone(&inside.kubernetes),
             ensemble: Arc::clone(&inside.ensemble),
@@ -56,6 +56,12 @@ impl Cloud {
 }
 
 impl Ground<'_> {
+    /// The way to the members, for whoever writes meanwhile.
+    #[must_use]
+    pub fn members(&self) -> Members {
+        self.members.clone()
+    }
+
     /// Gives the ensemble's lock back.
     pub async fn release(&self) {
         self.lock.release().await;

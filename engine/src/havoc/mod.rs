@@ -2,11 +2,13 @@
 //! again, while a canary writes and reads. What is killed is the schedule's choice; how it is judged, `zkprov_plans::havoc`'s.
 
 mod canary;
+mod session;
 #[cfg(test)]
 mod tests;
 mod watch;
 
 pub use canary::Store;
+pub use session::Session;
 
 use crate::connection::Pace;
 use crate::error::ProviderError;

@@ -215,6 +215,9 @@ pub fn schedule(wanted: &Wanted, placement: &Placement) -> Result<Schedule, Refu
     let voters = u32::try_from(placement.voters.len()).unwrap_or(u32::MAX);
     let budget = allowed(wanted.budget, voters)?;
     let places: Vec<usize> = (1..=placement.voters.len()).collect();
+    if wanted.pods == 0 && wanted.nodes == 0 && !wanted.file_server {
+        return Err(Refusal::new("nothing is to be killed", "--pods 1"));
+    }
     if wanted.pods > voters {
         let why = format!("{} pods a round are more than the {voters} voters", wanted.pods);
         return Err(Refusal::new(why, format!("--pods {voters} at most")));

@@ -45,6 +45,7 @@ fn a_budget_is_the_quorums_or_a_number() {
 #[test]
 fn what_cannot_be_done_is_refused() {
     assert!(refused(&WANTED, &[0]).contains("survives no loss"));
+    assert!(refused(&Wanted { pods: 0, ..WANTED }, &[0, 1, 2]).contains("nothing is to be killed"));
     assert!(
         refused(&Wanted { budget: Budget::Voters(2), ..WANTED }, &[0, 1, 2]).contains("breaks the quorum")
     );
@@ -91,6 +92,7 @@ proptest! {
         let placement = placement(&nodes);
         let wanted = Wanted { pods, nodes: killed, file_server, rounds, seed, budget };
         let Ok(drawn) = schedule(&wanted, &placement) else { return Ok(()) };
+        prop_assert!(!drawn.rounds[0].waves.is_empty());
         prop_assert_eq!(&drawn, &schedule(&wanted, &placement).unwrap());
         prop_assert_eq!(drawn.rounds.len(), rounds as usize);
         let voters = u32::try_from(nodes.len()).unwrap();
