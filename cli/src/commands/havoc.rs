@@ -12,7 +12,7 @@ use std::path::Path;
 use zkprov_engine::cloud::{Ground, Holder};
 use zkprov_engine::havoc::{self, Field};
 use zkprov_plans::document::Desired;
-use zkprov_plans::havoc::{End, Placement, Record, Refusal, Schedule, Wanted, picture, report, schedule};
+use zkprov_plans::havoc::{End, Placement, Record, Refusal, Schedule, picture, report, schedule};
 use zkprov_plans::quorum;
 use zkprov_plans::readiness::Verdict;
 use zkprov_plans::spec::ValidSpec;

@@ -17,15 +17,17 @@ use futures::future::{BoxFuture, join_all};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::watch::Receiver;
-use tokio::time::{Instant, timeout};
-use watch::Watch;
+use tokio::time::{Instant, sleep, timeout};
+use watch::{Watch, unless_stopped};
 use zkprov_plans::havoc::{Aim, Check, End, Kill, Placement, Record, Schedule, Strike, aim};
 use zkprov_plans::observed::{EnsembleState, Pod};
 
 /// How long the members may take to tell what they have, after a run.
 const CHECK: Duration = Duration::from_secs(120);
 /// How long it may take to remove what the canary wrote.
-const CLEAN: Duration = Duration::from_secs(30);
+const CLEAN: Duration = Duration::from_secs(60);
+/// And after a run that was interrupted.
+const CLEAN_FAST: Duration = Duration::from_secs(5);
 
 /// An ensemble and what it stands on.
 pub trait Field: Send + Sync {
@@ -79,7 +81,7 @@ pub async fn run(schedule: Schedule, havoc: &Havoc<'_>) -> Record {
     let song = Song::default();
     let mut watch = Watch::new(havoc, &schedule, begin);
     let end = tokio::select! {
-        end = rounds(&schedule, havoc, &mut watch) => end.err().unwrap_or(End::Done),
+        end = rounds(&schedule, havoc, &song, &mut watch) => end.err().unwrap_or(End::Done),
         never = song.sing(havoc.canary, begin) => match never {},
     };
     let took = canary::milliseconds(begin.elapsed());
@@ -92,8 +94,9 @@ pub async fn run(schedule: Schedule, havoc: &Havoc<'_>) -> Record {
             timeout(CHECK, check(havoc, &watch.state, &notes)).await.unwrap_or(late)
         }
     };
+    let patience = if end == End::Interrupted { CLEAN_FAST } else { CLEAN };
     if let Ok(Err(why)) | Err(why) =
-        timeout(CLEAN, havoc.canary.clean()).await.map_err(|_| "no answer".to_owned())
+        timeout(patience, havoc.canary.clean()).await.map_err(|_| "no answer".to_owned())
     {
         (havoc.tell)(format!("the canary's znodes are left below {}: {why}", root(&havoc.run)));
     }
@@ -120,7 +123,20 @@ pub fn root(run: &str) -> String {
 }
 
 /// Every wave in turn.
-async fn rounds(schedule: &Schedule, havoc: &Havoc<'_>, watch: &mut Watch<'_>) -> Result<(), End> {
+async fn rounds(
+    schedule: &Schedule,
+    havoc: &Havoc<'_>,
+    song: &Song,
+    watch: &mut Watch<'_>,
+) -> Result<(), End> {
+    let patience = Instant::now() + havoc.deadline;
+    while song.notes().acknowledged.is_empty() {
+        // What nobody can write to is not struck.
+        if Instant::now() >= patience {
+            return Err(End::Aborted("the canary's writes are not acknowledged".to_owned()));
+        }
+        unless_stopped(havoc, sleep(havoc.pace.poll)).await?;
+    }
     for (number, round) in (1..).zip(&schedule.rounds) {
         for (nth, wave) in (0..).zip(&round.waves) {
             if havoc.duration.is_some_and(|duration| watch.begin.elapsed() >= duration) {
@@ -148,8 +164,9 @@ async fn aimed(
     let patience = Instant::now() + havoc.deadline;
     loop {
         let state = watch.until_whole(patience).await?;
-        havoc.field.hold().await.map_err(abort)?;
-        let placement = havoc.field.place(&state).await.map_err(abort)?.map_err(End::Aborted)?;
+        unless_stopped(havoc, havoc.field.hold()).await?.map_err(abort)?;
+        let placement = unless_stopped(havoc, havoc.field.place(&state)).await?.map_err(abort)?;
+        let placement = placement.map_err(End::Aborted)?;
         let again = watch.look().await?;
         let same = Placement::of(&again).is_ok_and(|now| now.voters == placement.voters);
         if watch.is_whole(&again) && same {

@@ -12,8 +12,9 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use zkprov_plans::zookeeper::Acl;
 
-/// How long the session outlives its connection: the least that a tick time of 2 s allows. A lost member is noticed in a third of it.
-const SESSION: Duration = Duration::from_secs(4);
+/// How long the session outlives its connection, as applications have it: short enough to come back soon from a member that fell
+/// silent, long enough for a busy machine.
+const SESSION: Duration = Duration::from_secs(10);
 /// Znodes removed together.
 const TOGETHER: usize = 100;
 

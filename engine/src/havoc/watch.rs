@@ -10,6 +10,9 @@ use zkprov_plans::observed::EnsembleState;
 use zkprov_plans::quorum;
 use zkprov_plans::readiness::Verdict;
 
+/// How often the pods are looked at while a look at the members goes on.
+const GLANCE: Duration = Duration::from_secs(1);
+
 /// What was seen so far.
 pub(super) struct Watch<'a> {
     havoc: &'a Havoc<'a>,
@@ -74,8 +77,8 @@ impl<'a> Watch<'a> {
                         }
                     };
                 }
-                () = sleep(havoc.pace.poll.max(Duration::from_millis(10))) => {
-                    if let Ok(pods) = havoc.field.pods().await {
+                () = sleep(GLANCE) => {
+                    if let Ok(pods) = unless_stopped(havoc, havoc.field.pods()).await? {
                         let state = EnsembleState { pods, ..self.state.clone() };
                         self.note(&state, false)?;
                     }
@@ -136,7 +139,8 @@ impl<'a> Watch<'a> {
             let state = self.look().await?;
             let now = self.now();
             let lacks_quorum = quorum::holds(&state, need) != Verdict::Ready;
-            let back = self.havoc.field.file_server_is_back().await.unwrap_or(false);
+            let back =
+                unless_stopped(self.havoc, self.havoc.field.file_server_is_back()).await?.unwrap_or(false);
             let whole = quorum::converged(&state, self.voters);
             let Some(strike) = self.strikes.last_mut() else { return Ok(()) };
             if lacks_quorum {
@@ -168,10 +172,18 @@ impl<'a> Watch<'a> {
         if Instant::now() >= patience {
             return Err(End::NotRecovered(why));
         }
-        tokio::select! {
-            () = stopped(self.havoc) => Err(End::Interrupted),
-            () = sleep(self.havoc.pace.poll) => Ok(()),
-        }
+        unless_stopped(self.havoc, sleep(self.havoc.pace.poll)).await
+    }
+}
+
+/// Waits for something that nobody minds to be left undone.
+///
+/// # Errors
+/// When the user asks to stop.
+pub(super) async fn unless_stopped<T>(havoc: &Havoc<'_>, what: impl Future<Output = T>) -> Result<T, End> {
+    tokio::select! {
+        () = stopped(havoc) => Err(End::Interrupted),
+        done = what => Ok(done),
     }
 }
 
