@@ -10,12 +10,12 @@ use zkprov_tests::{Bench, Program, Served, example};
 const SCHEDULE: &str = "\
 Havoc on exhibitor: 2 rounds, seed 5; 1 of 3 voters may be gone at once, 2 make the quorum
 
-  round 1, wave 1   node NODE: reset the VM NODE; takes ADDRESS (id 2)
+  round 1, wave 1   node NODE: reset its VM; takes ADDRESS (id 2)
   round 1, wave 2   voter 2: delete POD without grace; takes ADDRESS (id 2)
                     file server: reset the VM singlefs-1-vm; takes no voter
   round 2, wave 1   voter 3: delete POD without grace; takes ADDRESS (id 3)
                     file server: reset the VM singlefs-1-vm; takes no voter
-  round 2, wave 2   node NODE: reset the VM NODE; takes ADDRESS (id 2)
+  round 2, wave 2   node NODE: reset its VM; takes ADDRESS (id 2)
 
 ";
 

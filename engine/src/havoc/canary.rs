@@ -51,12 +51,10 @@ impl Song {
         self.note(|notes| notes.clone())
     }
 
-    /// Writes and reads until it is dropped. Times count from `begin`.
-    pub(super) async fn sing(&self, store: &dyn Store, begin: Instant) -> Infallible {
-        let mut number = 0;
+    /// Writes and reads until it is dropped, from `number` on. Times count from `begin`.
+    pub(super) async fn sing(&self, store: &dyn Store, mut number: u64, begin: Instant) -> Infallible {
         loop {
             let next = Instant::now() + EVERY;
-            number += 1;
             let (write, written) = tried(begin, store.write(number)).await;
             self.note(|notes| {
                 notes.writes.push(write);
@@ -74,8 +72,31 @@ impl Song {
                 // Nobody who answers no write is asked to read: the read fails with it.
                 self.note(|notes| notes.reads.push(write));
             }
+            number += 1;
             sleep_until(next).await;
         }
+    }
+}
+
+/// Writes one number after the other until one is acknowledged; the number after that.
+///
+/// # Errors
+/// When `patience` is over, with the last reason.
+pub(super) async fn first(store: &dyn Store, patience: Duration) -> Result<u64, String> {
+    let begin = Instant::now();
+    let mut number = 0;
+    loop {
+        let next = Instant::now() + EVERY;
+        number += 1;
+        let why = match timeout(PATIENCE, store.write(number)).await {
+            Ok(Ok(())) => return Ok(number + 1),
+            Ok(Err(why)) => why,
+            Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
+        };
+        if begin.elapsed() >= patience {
+            return Err(format!("the canary's first write is not acknowledged: {why}"));
+        }
+        sleep_until(next).await;
     }
 }
 

@@ -17,7 +17,7 @@ use futures::future::{BoxFuture, join_all};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::watch::Receiver;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use watch::{Watch, unless_stopped};
 use zkprov_plans::havoc::{Aim, Check, End, Kill, Placement, Record, Schedule, Strike, aim};
 use zkprov_plans::observed::{EnsembleState, Pod};
@@ -77,12 +77,18 @@ pub struct Havoc<'a> {
 
 /// Carries out a schedule; never fails, the record says how it ended.
 pub async fn run(schedule: Schedule, havoc: &Havoc<'_>) -> Record {
-    let begin = Instant::now();
     let song = Song::default();
+    // What nobody can write to is not struck, and the time begins when somebody can.
+    let begun = unless_stopped(havoc, canary::first(havoc.canary, havoc.deadline)).await;
+    let begun = begun.and_then(|first| first.map_err(End::Aborted));
+    let begin = Instant::now();
     let mut watch = Watch::new(havoc, &schedule, begin);
-    let end = tokio::select! {
-        end = rounds(&schedule, havoc, &song, &mut watch) => end.err().unwrap_or(End::Done),
-        never = song.sing(havoc.canary, begin) => match never {},
+    let end = match begun {
+        Err(end) => end,
+        Ok(number) => tokio::select! {
+            end = rounds(&schedule, havoc, &mut watch) => end.err().unwrap_or(End::Done),
+            never = song.sing(havoc.canary, number, begin) => match never {},
+        },
     };
     let took = canary::milliseconds(begin.elapsed());
     let notes = song.notes();
@@ -123,20 +129,7 @@ pub fn root(run: &str) -> String {
 }
 
 /// Every wave in turn.
-async fn rounds(
-    schedule: &Schedule,
-    havoc: &Havoc<'_>,
-    song: &Song,
-    watch: &mut Watch<'_>,
-) -> Result<(), End> {
-    let patience = Instant::now() + havoc.deadline;
-    while song.notes().acknowledged.is_empty() {
-        // What nobody can write to is not struck.
-        if Instant::now() >= patience {
-            return Err(End::Aborted("the canary's writes are not acknowledged".to_owned()));
-        }
-        unless_stopped(havoc, sleep(havoc.pace.poll)).await?;
-    }
+async fn rounds(schedule: &Schedule, havoc: &Havoc<'_>, watch: &mut Watch<'_>) -> Result<(), End> {
     for (number, round) in (1..).zip(&schedule.rounds) {
         for (nth, wave) in (0..).zip(&round.waves) {
             if havoc.duration.is_some_and(|duration| watch.begin.elapsed() >= duration) {

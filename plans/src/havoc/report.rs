@@ -1,7 +1,7 @@
 //! A schedule and a run, printed: text for people, JSON for programs, JUnit XML for pipelines.
 
 use super::record::{End, Outcome, Record, Sample, Strike, Verdict, Window, gaps, seconds, verdicts};
-use super::schedule::{Kill, Means, Placement, Schedule, aim};
+use super::schedule::{Aim, Kill, Means, Placement, Schedule, aim};
 use crate::quorum;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -72,6 +72,9 @@ fn how(kill: &Kill) -> String {
     let takes = if takes.is_empty() { "no voter".to_owned() } else { takes.join(", ") };
     match &kill.means {
         Means::DeletePods(pods) => format!("delete {} without grace; takes {takes}", pods.join(", ")),
+        Means::Reset(machine) if kill.aim == Aim::Node(machine.name.clone()) => {
+            format!("reset its VM; takes {takes}")
+        }
         Means::Reset(machine) => format!("reset the VM {}; takes {takes}", machine.name),
     }
 }
