@@ -80,7 +80,9 @@ impl<'a> Watch<'a> {
                 () = sleep(GLANCE) => {
                     if let Ok(pods) = unless_stopped(havoc, havoc.field.pods()).await? {
                         let state = EnsembleState { pods, ..self.state.clone() };
-                        self.note(&state, false)?;
+                        let noted = self.note(&state, false);
+                        self.state = state;
+                        noted?;
                     }
                 }
             }
