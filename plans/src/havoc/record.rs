@@ -60,7 +60,7 @@ pub struct Strike {
     pub kills: Vec<Kill>,
     /// Until the loss was seen; `None`: never seen.
     pub detected: Option<u64>,
-    /// For how long the members knew of no quorum: from the strike to the last look without one; 0 when it held throughout.
+    /// Until the quorum held for good: to the last look at which too few served or nobody led; 0 when it held at every look.
     pub quorum: u64,
     /// Until every voter served again; `None`: not in time, or nobody waited.
     pub serving: Option<u64>,

@@ -134,7 +134,7 @@ pub fn text(record: &Record) -> String {
         record.writes.len()
     );
     let mut rows =
-        vec![["ROUND", "DETECTED", "NO QUORUM", "ALL SERVE", "NO WRITES", "KILLED"].map(str::to_owned)];
+        vec![["ROUND", "DETECTED", "QUORUM", "ALL SERVE", "NO WRITES", "KILLED"].map(str::to_owned)];
     for strike in &record.strikes {
         let time = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), seconds);
         rows.push([
