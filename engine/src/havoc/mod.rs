@@ -183,7 +183,7 @@ async fn strike(
         (0..kills.len()).map(|nth| crate::executor::request_id(&havoc.run, round, wave * 64 + nth)).collect();
     let killing = kills.iter().zip(&ids).map(|(kill, id)| havoc.field.kill(kill, id));
     let killed = join_all(killing).await;
-    watch.strikes.push(Strike { round, at, kills, detected: None, quorum: 0, serving: None });
+    watch.strikes.push(Strike { round, at, kills, detected: None, quorum: Some(0), serving: None });
     match killed.into_iter().find_map(Result::err) {
         Some(error) => Err(End::Aborted(crate::error::one_line(&error))),
         None => Ok(()),

@@ -220,7 +220,7 @@ async fn two_rounds_strike_a_whole_ensemble_and_are_timed() {
         assert!(strike.detected.is_some_and(|time| time <= 1_100), "{strike:?}");
         let serving = strike.serving.unwrap();
         assert!((60_000..90_000).contains(&serving), "{serving}");
-        assert_eq!(strike.quorum, 0);
+        assert_eq!(strike.quorum, Some(0));
     }
     // The victim of the second round is a voter of then.
     let ids: Vec<u32> = record.strikes.iter().map(|strike| strike.kills[0].takes[0].id).collect();

@@ -135,19 +135,15 @@ impl<'a> Watch<'a> {
     /// When the deadline has passed; as [`Watch::look`].
     pub(super) async fn until_recovered(&mut self) -> Result<(), End> {
         let patience = Instant::now() + self.havoc.deadline;
-        let need = quorum::need(self.voters);
         let mut said = String::new();
         loop {
             let state = self.look().await?;
             let now = self.now();
-            let lacks_quorum = quorum::holds(&state, need) != Verdict::Ready;
             let back =
                 unless_stopped(self.havoc, self.havoc.field.file_server_is_back()).await?.unwrap_or(false);
             let whole = quorum::converged(&state, self.voters);
             let Some(strike) = self.strikes.last_mut() else { return Ok(()) };
-            if lacks_quorum {
-                strike.quorum = now.saturating_sub(strike.at);
-            }
+            strike.note_quorum(now, &state);
             if !back {
                 strike.detected = strike.detected.or(Some(now.saturating_sub(strike.at)));
             }

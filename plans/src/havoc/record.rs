@@ -3,6 +3,7 @@
 use super::schedule::{Kill, Schedule};
 use crate::members;
 use crate::observed::{EnsembleState, Mode};
+use crate::{quorum, readiness};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -60,10 +61,28 @@ pub struct Strike {
     pub kills: Vec<Kill>,
     /// Until the loss was seen; `None`: never seen.
     pub detected: Option<u64>,
-    /// Until the quorum held for good: to the last look at which too few served or nobody led; 0 when it held at every look.
-    pub quorum: u64,
+    /// Until the quorum held again for the first time after it was lost: enough served, and somebody led; 0 when it held at every
+    /// look, `None`: lost and not seen again.
+    pub quorum: Option<u64>,
     /// Until every voter served again; `None`: not in time, or nobody waited.
     pub serving: Option<u64>,
+}
+
+impl Strike {
+    /// Notes a look at the members, `at` milliseconds after the run began. A look that saw nobody's list says nothing, and a roll
+    /// of Exhibitor's is no outage by itself.
+    pub fn note_quorum(&mut self, at: u64, state: &EnsembleState) {
+        if state.servers.is_empty() {
+            return;
+        }
+        let served = EnsembleState { rolling: false, ..state.clone() };
+        let holds = quorum::holds(&served, quorum::need(quorum::voters(state))) == readiness::Verdict::Ready;
+        match self.quorum {
+            Some(0) if !holds => self.quorum = None,
+            None if holds => self.quorum = Some(at.saturating_sub(self.at).max(1)),
+            Some(_) | None => {}
+        }
+    }
 }
 
 /// How a run ended.

@@ -140,7 +140,7 @@ pub fn text(record: &Record) -> String {
         rows.push([
             strike.round.to_string(),
             time(strike.detected),
-            seconds(strike.quorum),
+            time(strike.quorum),
             time(strike.serving),
             seconds(write_gap(record, strike)),
             killed(strike),

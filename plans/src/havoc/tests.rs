@@ -205,6 +205,33 @@ fn lanes_note_what_changes_and_who_was_replaced() {
 }
 
 #[test]
+fn the_quorum_is_timed_to_its_first_return() {
+    let mut strike = record().strikes.remove(1);
+    strike.quorum = Some(0);
+    let whole = state(3);
+    let mut unled = state(3);
+    unled.members[0].zookeeper = None;
+    let mut rolling = state(3);
+    rolling.rolling = true;
+    let begin = strike.at;
+    for (after, state, expected) in [
+        (100, &whole, Some(0)),
+        // Exhibitor rolls something through members that serve.
+        (200, &rolling, Some(0)),
+        (300, &EnsembleState::default(), Some(0)),
+        (1_000, &unled, None),
+        (1_500, &EnsembleState::default(), None),
+        (2_000, &whole, Some(2_000)),
+        // Exhibitor restarts everybody: that is no second first time.
+        (60_000, &unled, Some(2_000)),
+        (70_000, &whole, Some(2_000)),
+    ] {
+        strike.note_quorum(begin + after, state);
+        assert_eq!(strike.quorum, expected, "{after}");
+    }
+}
+
+#[test]
 fn a_gap_is_from_the_first_try_without_an_answer_to_the_next_answer() {
     let sample = |at, took, outcome| Sample { at, took, outcome };
     let samples = [
@@ -233,7 +260,7 @@ fn record() -> Record {
         quorum,
         serving: Some(serving),
     };
-    let strikes = vec![strike(0, 5_000, 3_200, 71_300), strike(1, 80_000, 0, 40_000)];
+    let strikes = vec![strike(0, 5_000, Some(3_200), 71_300), strike(1, 80_000, Some(0), 40_000)];
     let write = |at: u64| {
         let down = (5_100..8_300).contains(&at);
         let outcome = if down { Outcome::Failed } else { Outcome::Ok };
