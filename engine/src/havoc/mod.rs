@@ -195,7 +195,7 @@ async fn check(havoc: &Havoc<'_>, state: &EnsembleState, notes: &Notes) -> Check
     let mut lost = BTreeMap::new();
     let mut members = Vec::new();
     for server in state.servers.iter().filter(|server| !server.observer) {
-        let at = |pod: &&Pod| !pod.deleting && pod.ip.as_ref() == Some(&server.hostname);
+        let at = |pod: &&Pod| !pod.deleting && pod.address() == Some(server.hostname.as_str());
         let Some(pod) = state.pods.iter().find(at) else {
             return Check::NotRead { why: format!("{} has no pod", server.hostname) };
         };

@@ -250,7 +250,7 @@ pub fn down(state: &EnsembleState, before: &BTreeSet<String>) -> (BTreeSet<Strin
     let (mut gone, mut silent) = (BTreeSet::new(), BTreeSet::new());
     for server in state.servers.iter().filter(|server| !server.observer) {
         let host = &server.hostname;
-        let pod = state.pods.iter().find(|pod| !pod.deleting && pod.ip.as_ref() == Some(host));
+        let pod = state.pods.iter().find(|pod| !pod.deleting && pod.address() == Some(host.as_str()));
         match pod {
             Some(pod) if pod.phase == "Running" => {
                 if members::is_silent(state, &pod.name) {

@@ -92,7 +92,7 @@ impl Placement {
         let mut voters = Vec::new();
         for server in state.servers.iter().filter(|server| !server.observer) {
             let pod =
-                state.pods.iter().find(|pod| !pod.deleting && pod.ip.as_deref() == Some(&server.hostname));
+                state.pods.iter().find(|pod| !pod.deleting && pod.address() == Some(server.hostname.as_str()));
             let pod = pod.ok_or_else(|| format!("{} has no pod", server.hostname))?;
             let node = pod.node.clone().ok_or_else(|| format!("{} is on no node", pod.name))?;
             voters.push(Voter { id: server.id, host: server.hostname.clone(), pod: pod.name.clone(), node });
