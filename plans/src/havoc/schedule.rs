@@ -91,8 +91,10 @@ impl Placement {
     pub fn of(state: &EnsembleState) -> Result<Self, String> {
         let mut voters = Vec::new();
         for server in state.servers.iter().filter(|server| !server.observer) {
-            let pod =
-                state.pods.iter().find(|pod| !pod.deleting && pod.address() == Some(server.hostname.as_str()));
+            let pod = state
+                .pods
+                .iter()
+                .find(|pod| !pod.deleting && pod.address() == Some(server.hostname.as_str()));
             let pod = pod.ok_or_else(|| format!("{} has no pod", server.hostname))?;
             let node = pod.node.clone().ok_or_else(|| format!("{} is on no node", pod.name))?;
             voters.push(Voter { id: server.id, host: server.hostname.clone(), pod: pod.name.clone(), node });

@@ -129,6 +129,7 @@ fn state(voters: u32) -> EnsembleState {
             .map(|id| Pod {
                 name: format!("pod-{id}"),
                 ip: Some(host(id)),
+                host: None,
                 node: Some("node".to_owned()),
                 phase: "Running".to_owned(),
                 ready: true,
@@ -169,6 +170,13 @@ fn who_is_gone_is_told_from_who_restarts() {
     assert_eq!(gone(|state| drop(state.pods.remove(1)), &[]), ["10.8.0.2"]);
     assert_eq!(gone(|state| state.pods[1].deleting = true, &[]), ["10.8.0.2"]);
     assert_eq!(gone(|state| state.pods[1].phase = "Pending".to_owned(), &[]), ["10.8.0.2"]);
+    // A member with a volume goes by its name, whatever its pod's address is.
+    let named = |state: &mut EnsembleState| {
+        state.pods[1].host = Some("exhibitor-1.members".to_owned());
+        state.servers[1].hostname = "exhibitor-1.members".to_owned();
+        assert!(Placement::of(state).is_ok());
+    };
+    assert!(gone(named, &[]).is_empty());
     // An election, or Exhibitor restarting everybody: the members are there.
     let electing =
         |state: &mut EnsembleState| state.members.iter_mut().for_each(|member| member.zookeeper = None);
