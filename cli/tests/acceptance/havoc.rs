@@ -98,6 +98,19 @@ fn nodes_and_the_file_server_are_reset_and_nothing_is_lost() {
     bench.tutorial("plan --detailed-exitcode").run().exits(0);
 }
 
+#[test]
+fn a_member_with_a_volume_comes_back_under_its_name() {
+    let bench = bench();
+    let zkprov = |line: &str| bench.sandbox(line).args(["-f"]).args([example("persistent/zkprov.yaml")]);
+    zkprov("apply --yes").run().exits(0);
+    let report = zkprov("havoc --confirm exhibitor --format json").env(RATE.0, RATE.1).run().exits(0).json();
+    assert_eq!(report["held"], true, "{report:#}");
+    let [strike] = &report["record"]["strikes"].as_array().unwrap()[..] else { panic!("{report:#}") };
+    let struck = strike["kills"][0]["takes"][0]["host"].as_str().unwrap();
+    assert!(report["record"]["members"][struck].as_array().unwrap().len() >= 3, "{report:#}");
+    assert_eq!(report["record"]["members"].as_object().unwrap().len(), 3, "{report:#}");
+}
+
 /// An embedded cloud that others can get at, with an ensemble in it.
 struct Shared {
     bench: Bench,

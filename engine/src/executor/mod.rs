@@ -21,7 +21,6 @@ use zkprov_plans::plan::{Plan, Step, StepIndex, StepKind};
 use zkprov_plans::report::{action_word, gate_words};
 use zkprov_plans::resource::ResourceId;
 use zkprov_plans::saved::ApprovedPlan;
-
 use zkprov_plans::schedule::Schedule;
 
 /// Where events go. Progress on a terminal, JSON lines and recordings are all sinks.

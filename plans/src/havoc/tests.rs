@@ -305,7 +305,7 @@ fn a_schedule_is_told_in_full_before_anything_is_killed() {
     insta::assert_snapshot!(schedule_text("exhibitor", &drawn, &place));
     let json = report::schedule_json("exhibitor", &drawn, &place);
     assert_eq!(json["rounds"].as_array().map(Vec::len), Some(2));
-    assert_eq!(json["rounds"][0][0][0]["takes"].as_array().is_some(), true);
+    assert!(json["rounds"][0][0][0]["takes"].as_array().is_some());
 }
 
 #[test]

@@ -9,6 +9,8 @@ use kube::api::{DeleteParams, GetParams, ListParams, Preconditions};
 use kube::core::Request;
 use std::collections::BTreeMap;
 use zkprov_plans::havoc::Machine;
+use zkprov_plans::observed::Pod;
+use zkprov_plans::pods;
 
 impl KubernetesProvider {
     /// Kills a pod: it is deleted without grace, and no disruption budget is asked. Only the pod that is at `address` is meant.
@@ -22,10 +24,10 @@ impl KubernetesProvider {
         address: &str,
     ) -> Result<(), ProviderError> {
         let doing = format!("killing pod {name}");
-        let pods = Request::new(pods_path(namespace));
-        let pod = self.api.json(pods.get(name, &GetParams::default()), READ).await;
+        let path = Request::new(pods_path(namespace));
+        let pod = self.api.json(path.get(name, &GetParams::default()), READ).await;
         let pod = pod.map_err(|failure| failure.of_read(&doing))?;
-        if text(&pod, "/status/podIP") != Some(address) {
+        if pods::pod(&pod).as_ref().and_then(Pod::address) != Some(address) {
             let message = format!("it is not at {address} any more");
             return Err(ProviderError::new(ProviderErrorKind::Stale, doing, message));
         }
@@ -33,7 +35,7 @@ impl KubernetesProvider {
         let params = DeleteParams::background()
             .grace_period(0)
             .preconditions(Preconditions { uid, ..Preconditions::default() });
-        let deleted = self.api.json(pods.delete(name, &params), WRITE).await;
+        let deleted = self.api.json(path.delete(name, &params), WRITE).await;
         deleted.map(|_| ()).map_err(|failure| failure.of_write(doing))
     }
 
