@@ -78,7 +78,7 @@ impl World {
         let gone: Vec<u32> = self.gone.iter().map(|(id, _)| *id).collect();
         let limps = self.limping == 1;
         self.limping = self.limping.saturating_sub(1);
-        let serving = |id: &u32| !gone.contains(id) && !(limps && *id == self.voters[0]);
+        let serving = |id: &u32| !(gone.contains(id) || limps && *id == self.voters[0]);
         let leader = self.voters.iter().copied().find(|id| serving(id));
         let member = |id: &u32| Member {
             hostname: format!("10.0.0.{id}"),
