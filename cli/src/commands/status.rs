@@ -33,11 +33,25 @@ async fn show(
     desired: &[Desired],
 ) -> Result<Exit, CommandError> {
     let mut last = String::new();
+    // What ends a watch; until something was shown, a signal ends the process. One for all looks: none is missed between them.
+    let stop = tokio::signal::ctrl_c();
+    tokio::pin!(stop);
+    let mut shown = None;
     loop {
-        let mut views = Vec::new();
-        for (spec, desired) in specs.iter().zip(desired) {
-            views.push(View { spec, reading: session.cloud.ensemble(spec, desired).await });
-        }
+        let look = async {
+            let mut views = Vec::new();
+            for (spec, desired) in specs.iter().zip(desired) {
+                views.push(View { spec, reading: session.cloud.ensemble(spec, desired).await });
+            }
+            views
+        };
+        let views = match shown {
+            None => look.await,
+            Some(exit) => tokio::select! {
+                views = look => views,
+                _ = &mut stop => return Ok(exit),
+            },
+        };
         let text = match args.format {
             StatusFormat::Text => views.iter().map(View::text).collect::<Vec<_>>().join("\n"),
             StatusFormat::Json => json_text(&views),
@@ -53,11 +67,13 @@ async fn show(
             }
             last = text;
         }
+        let now = exit(args, &views);
         if !args.watch {
-            return Ok(exit(args, &views));
+            return Ok(now);
         }
+        shown = Some(now);
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => return Ok(exit(args, &views)),
+            _ = &mut stop => return Ok(now),
             () = tokio::time::sleep(session.cloud.pace().poll.max(Duration::from_millis(500))) => {}
         }
     }
