@@ -136,10 +136,9 @@ impl Bench {
         assert_eq!(chosen, "v5.channel.k8s.io");
         let mut channels = [Vec::new(), Vec::new(), Vec::new(), Vec::new()];
         let end = loop {
-            match socket.next().await.unwrap().unwrap() {
-                Message::Binary(bytes) => channels[usize::from(bytes[0])].extend_from_slice(&bytes[1..]),
-                other => break other,
-            }
+            let message = socket.next().await.unwrap().unwrap();
+            let Message::Binary(bytes) = message else { break message };
+            channels[usize::from(bytes[0])].extend_from_slice(&bytes[1..]);
         };
         let Message::Close(Some(end)) = end else { panic!("{end}") };
         assert_eq!(u16::from(end.code), 1000, "kubectl takes any other end for a failure");
