@@ -24,7 +24,8 @@ impl Measure {
     pub fn of(state: &EnsembleState, canary: Vec<(String, String)>) -> Self {
         let voters = state.members.iter().filter(|member| member.id.is_some());
         let counted = voters.filter_map(|member| Some(member.zookeeper.as_ref()?.nodes));
-        Self { znodes: counted.max().unwrap_or(0), zxid: format!("{:#x}", crate::roll::floor(state)), canary }
+        let zxid = format!("{:#x}", crate::roll::last_known(state));
+        Self { znodes: counted.max().unwrap_or(0), zxid, canary }
     }
 
     /// What the ensemble has lost since, in one line: an older last transaction, or a member that does not read what was written

@@ -43,16 +43,26 @@ pub fn held(state: &EnsembleState) -> Vec<String> {
     held.map(|server| server.hostname.clone()).collect()
 }
 
-/// The last transaction that the ensemble knows now, or that of the one that serves alone while it gets its first peer. An
-/// epoch that has begun without a transaction is none: a follower that lacks nothing does not show it.
+/// The last transaction that the ensemble knows now, or that of the one that serves alone while it gets its first peer. 0 when
+/// nobody serves.
+#[must_use]
+pub fn last_known(state: &EnsembleState) -> u64 {
+    known(state, |_| true)
+}
+
+/// The last transaction that a follower has to know. An epoch that has begun without a transaction is none: a follower that
+/// lacks nothing does not show it.
 #[must_use]
 pub fn floor(state: &EnsembleState) -> u64 {
+    known(state, |last| last & u64::from(u32::MAX) != 0)
+}
+
+fn known(state: &EnsembleState, counts: impl Fn(u64) -> bool) -> u64 {
     let transaction = |host: &str| member(state, host)?.zookeeper.as_ref()?.transaction();
     let voters = state.servers.iter().map(|server| server.hostname.as_str());
     let of_quorum = voters.filter(|host| serves(state, host)).filter_map(transaction);
-    let happened = |last: &u64| last & u64::from(u32::MAX) != 0;
-    let alone = || last(state).and_then(transaction).filter(happened);
-    of_quorum.filter(happened).max().or_else(alone).unwrap_or(0)
+    let alone = || last(state).and_then(transaction).filter(|last| counts(*last));
+    of_quorum.filter(|last| counts(*last)).max().or_else(alone).unwrap_or(0)
 }
 
 /// The next action: who does not serve first, for it costs nothing and may be what is repaired; then followers; then those

@@ -179,7 +179,7 @@ fn an_epoch_without_a_transaction_asks_nothing_of_a_follower() {
     let told = |follower| state(&[(1, epoch), (2, follower), (3, follower)], &[], &[2, 3]);
     for (follower, known) in [(0, 0), (0x3_0000_0007, 0x3_0000_0007)] {
         let told = told(Says::Follows(follower));
-        assert_eq!(floor(&told), known);
+        assert_eq!((floor(&told), last_known(&told)), (known, 0x4_0000_0000));
         let restarted = Restarted { host: address(2), floor: floor(&told) };
         assert_eq!(next(&told, Some(&restarted)), Next::Release(address(2)));
     }
