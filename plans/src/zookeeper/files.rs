@@ -26,7 +26,7 @@ pub struct Loaded {
     pub sessions: BTreeMap<i64, i32>,
     /// The last transaction that is in it.
     pub zxid: Zxid,
-    /// The snapshot it began with; none for a server that has stored nothing.
+    /// The snapshot it began with; none for a server that has written none yet.
     pub snapshot: Option<Zxid>,
     /// Transactions that were applied over it.
     pub transactions: u64,
@@ -46,11 +46,11 @@ pub enum Unreadable {
         /// What is wrong with it.
         cause: Malformed,
     },
-    /// There are logs, but nothing they could go on from.
-    #[error("no whole snapshot{}", newest.as_ref().map_or(String::new(), |why| format!(" ({why})")))]
+    /// There are snapshots, and none is whole.
+    #[error("no whole snapshot ({newest})")]
     NoSnapshot {
-        /// What is wrong with the newest one, if there is any.
-        newest: Option<String>,
+        /// What is wrong with the newest one.
+        newest: String,
     },
     /// Transactions are missing: a log was removed, or is not here.
     #[error("transactions are missing between {after} and {next}, which {file} goes on with")]
@@ -104,7 +104,7 @@ pub fn load(files: &[File<'_>]) -> Result<Loaded, Unreadable> {
         files.iter().filter_map(|file| Some((named(file.name, prefix)?, *file))).collect()
     };
     let logs = of("log");
-    let mut loaded = begin(&of("snapshot"), logs.is_empty())?;
+    let mut loaded = begin(&of("snapshot"))?;
     // The last log that begins at or before the snapshot may go on after it.
     let first = logs.range(..=Zxid(loaded.zxid.0.saturating_add(1))).next_back().map(|(zxid, _)| *zxid);
     let needed: Vec<File<'_>> = logs.range(first.unwrap_or_default()..).map(|(_, file)| *file).collect();
@@ -122,7 +122,9 @@ pub fn load(files: &[File<'_>]) -> Result<Loaded, Unreadable> {
     }
 }
 
-fn begin(snapshots: &BTreeMap<Zxid, File<'_>>, fresh: bool) -> Result<Loaded, Unreadable> {
+/// The newest whole snapshot. A server of ZooKeeper 3.4 that has followed its leader from the first transaction on has none yet: its
+/// logs begin with the empty tree, and one that begins later is seen to.
+fn begin(snapshots: &BTreeMap<Zxid, File<'_>>) -> Result<Loaded, Unreadable> {
     let mut loaded = Loaded {
         tree: Tree::default(),
         sessions: BTreeMap::new(),
@@ -144,7 +146,10 @@ fn begin(snapshots: &BTreeMap<Zxid, File<'_>>, fresh: bool) -> Result<Loaded, Un
             Err(cause) => newest = newest.or(Some(format!("{}: {cause}", file.name))),
         }
     }
-    if fresh && newest.is_none() { Ok(loaded) } else { Err(Unreadable::NoSnapshot { newest }) }
+    match newest {
+        None => Ok(loaded),
+        Some(newest) => Err(Unreadable::NoSnapshot { newest }),
+    }
 }
 
 /// Applies the transactions of one log that are newer than the tree.

@@ -153,6 +153,7 @@ fn gcloud_changes_to_filestore_are_drift() {
         "description: null -> managed by zkprov for ensemble exhibitor",
         "labels[team]: null -> core",
         "labels[zkprov-ensemble]: null -> exhibitor",
+        "labels[zkprov-labels-1]: null -> ca8b",
     ];
     assert_eq!(fields_of(change), fields);
 }
