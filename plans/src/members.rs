@@ -59,7 +59,7 @@ pub fn assemble(pods: Vec<Pod>, answers: &[PodAnswers]) -> EnsembleState {
         let own = answers.iter().find(|answer| answer.pod == pod.name);
         own.is_some_and(|own| own.state.as_ref().is_ok_and(|state| state.restarts == Some(false)))
     };
-    let held = pods.iter().filter(holds).filter_map(|pod| pod.ip.clone()).collect();
+    let held = pods.iter().filter(holds).filter_map(|pod| pod.address().map(str::to_owned)).collect();
     let behind = whose(&answers, |own| !missed(own) && other(own));
     EnsembleState {
         gaps: gaps(&answers, &misread),

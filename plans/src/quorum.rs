@@ -78,8 +78,8 @@ pub fn ordinal(hostname: &str) -> Option<u32> {
     name.rsplit_once('-')?.1.parse().ok()
 }
 
-/// The members to remove to get down to `to` voters, in this order: those out of the quorum, then highest ids first, the
-/// leader last. Of members with numbers, the highest numbers go, in this order.
+/// The members to remove to get down to `to` voters, in this order: those out of the quorum, then lowest ids first, the leader
+/// last. Of members with numbers, the highest numbers go, in this order.
 #[must_use]
 pub fn victims(state: &EnsembleState, to: u32) -> Vec<String> {
     let mut candidates: Vec<&Server> = state.servers.iter().filter(|server| !server.observer).collect();
@@ -93,13 +93,15 @@ pub fn victims(state: &EnsembleState, to: u32) -> Vec<String> {
     candidates.into_iter().take(surplus).map(|server| server.hostname.clone()).collect()
 }
 
-/// The rank of a member among those that leave: out of the quorum, then highest ids first, the leader last.
-fn departure(state: &EnsembleState, server: &Server) -> (bool, bool, u32) {
+/// The rank of a member among those that leave: out of the quorum, then ids that run out, then lowest ids first, the leader last.
+/// Of members that know the same, ZooKeeper elects the highest id: who leaves should not lead when the turn comes.
+fn departure(state: &EnsembleState, server: &Server) -> (bool, bool, bool, u32) {
     let member = member(state, &server.hostname);
     let serves = member.is_some_and(|member| in_quorum(member, voters(state) == 1));
     let leads =
         member.and_then(|member| member.zookeeper.as_ref()).is_some_and(|srvr| srvr.mode == Mode::Leader);
-    (leads, serves, u32::MAX - server.id)
+    let runs_out = server.id > RECYCLE_ABOVE;
+    (leads, serves, !runs_out, if runs_out { u32::MAX - server.id } else { server.id })
 }
 
 /// Members that are known by address, in the order in which they leave for members with names that stay: the leader last.

@@ -131,13 +131,17 @@ fn each_flaw_alone_delays_convergence() {
 
 #[test]
 fn the_leader_and_the_healthy_go_last() {
-    assert_eq!(victims(&serving(5, 5), 3), ["10.0.0.4", "10.0.0.3"]);
-    assert_eq!(victims(&serving(5, 2), 3), ["10.0.0.5", "10.0.0.4"]);
+    assert_eq!(victims(&serving(5, 5), 3), ["10.0.0.1", "10.0.0.2"]);
+    assert_eq!(victims(&serving(5, 2), 3), ["10.0.0.1", "10.0.0.3"]);
     assert_eq!(victims(&serving(3, 1), 3), [] as [&str; 0]);
     let mut sick = serving(5, 5);
     sick.members[0].zookeeper = None;
     assert_eq!(victims(&sick, 4), ["10.0.0.1"], "one out of the quorum costs nothing");
     assert_eq!(victims(&serving(3, 3), 0).last().unwrap(), "10.0.0.3");
+    let mut near_the_end = serving(5, 1);
+    near_the_end.servers[3].id = 201;
+    near_the_end.servers[4].id = 202;
+    assert_eq!(victims(&near_the_end, 3), ["10.0.0.5", "10.0.0.4"], "ids that run out go first");
 }
 
 #[test]
@@ -234,11 +238,11 @@ fn the_highest_numbers_leave_whoever_leads_and_the_leader_last_of_them() {
     let hosts = |numbers: &[u32]| -> Vec<String> {
         numbers.iter().map(|number| format!("zk-{number}.zk-members.default.svc")).collect()
     };
-    assert_eq!(victims(&named(serving(5, 1)), 3), hosts(&[4, 3]));
+    assert_eq!(victims(&named(serving(5, 1)), 3), hosts(&[3, 4]));
     assert_eq!(victims(&named(serving(5, 5)), 3), hosts(&[3, 4]), "the leader last");
     let mut state = named(serving(5, 1));
     state.members[1].zookeeper = None;
-    assert_eq!(victims(&state, 3), hosts(&[4, 3]), "a StatefulSet keeps zk-1, however it is");
+    assert_eq!(victims(&state, 3), hosts(&[3, 4]), "a StatefulSet keeps zk-1, however it is");
 }
 
 #[test]
@@ -267,5 +271,5 @@ fn pods_with_names_join_before_others_in_the_order_of_their_numbers() {
         state.members.push(Member { id: None, zookeeper: None, ..member });
     }
     assert_eq!(candidates(&state), ["zk-0.zk-members.default.svc", "zk-1.zk-members.default.svc"]);
-    assert_eq!(unnamed(&state), ["10.0.0.3", "10.0.0.2", "10.0.0.1"], "the leader last");
+    assert_eq!(unnamed(&state), ["10.0.0.2", "10.0.0.3", "10.0.0.1"], "the leader last");
 }

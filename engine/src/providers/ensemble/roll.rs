@@ -164,7 +164,7 @@ impl EnsembleProvider {
         while left > 0 {
             let state = self.mend(roll.id).await?;
             let late = state.pods.iter().find(|pod| {
-                let here = pod.ip.as_deref().is_some_and(|ip| roll.concerns(ip));
+                let here = pod.address().is_some_and(|address| roll.concerns(address));
                 here && (state.behind.contains(&pod.name) || state.misread.contains(&pod.name))
             });
             let read = |config: &Value| exhibitor::differing_keys(config, roll.body).is_empty();
