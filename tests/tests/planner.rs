@@ -168,7 +168,7 @@ fn shrinking_takes_the_leader_last_and_pods_after_their_votes() {
     golden("tutorial-5-to-3.txt", &shown(&spec, &plan));
     assert_eq!(path(&plan), [(5, 4), (4, 3)]);
     let removed: Vec<String> = targets(&plan).iter().flat_map(|target| target.remove.clone()).collect();
-    assert_eq!(removed, ["10.0.0.2", "10.0.0.3"], "the lowest ids, never the leader");
+    assert_eq!(removed, ["10.0.0.1", "10.0.0.3"], "the lowest ids, never the leader");
     let at = |kind: ResourceKind| {
         plan.changes().filter(|(_, c)| c.id.kind == kind).map(|(at, _)| at).max().unwrap()
     };
