@@ -116,7 +116,10 @@ impl<'r> Server<'r> {
         let fill =
             |text: String, (name, value): (&String, &String)| text.replace(&format!("${{{name}}}"), value);
         let filled = self.kept.iter().fold(text.to_owned(), fill);
-        assert!(!filled.contains("${"), "{}: nothing was kept for {filled}", self.name);
+        // A shell's `${NAME:-default}` is not ours to fill.
+        let mut left = filled.split("${").skip(1).filter_map(|rest| Some(rest.split_once('}')?.0));
+        let unfilled = left.find(|name| name.chars().all(char::is_alphanumeric));
+        assert_eq!(unfilled, None, "{}: nothing was kept for {filled}", self.name);
         filled
     }
 
