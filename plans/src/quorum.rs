@@ -79,7 +79,7 @@ pub fn ordinal(hostname: &str) -> Option<u32> {
 }
 
 /// The members to remove to get down to `to` voters, in this order: those out of the quorum, then lowest ids first, the leader
-/// last. Of members with numbers, the highest numbers go, in this order.
+/// last. Of members with numbers, those with the highest numbers go, in the same order.
 #[must_use]
 pub fn victims(state: &EnsembleState, to: u32) -> Vec<String> {
     let mut candidates: Vec<&Server> = state.servers.iter().filter(|server| !server.observer).collect();

@@ -17,20 +17,28 @@ impl Row {
     }
 
     fn check(&self, planned: &Planned) -> Result<(), String> {
-        let change = |resource: &str| {
-            let named = |change: &Change| format!("{} {}", change.id.kind.word(), change.id.name) == resource;
-            let found = planned.plan.changes().map(|(_, change)| change).find(|change| named(change));
-            found.ok_or_else(|| format!("{resource} does not change"))
+        // An ensemble is changed in several steps: some only prepare a roll.
+        let changes = |resource: &str| {
+            let named =
+                |change: &&Change| format!("{} {}", change.id.kind.word(), change.id.name) == resource;
+            let found: Vec<&Change> =
+                planned.plan.changes().map(|(_, change)| change).filter(named).collect();
+            if found.is_empty() { Err(format!("{resource} does not change")) } else { Ok(found) }
         };
         let acts = |resource: &str, action: Action| {
-            let found = change(resource)?.action;
-            if found == action { Ok(()) } else { Err(format!("{resource}: {found:?}, not {action:?}")) }
+            let found: Vec<Action> = changes(resource)?.iter().map(|change| change.action).collect();
+            if found.iter().all(|one| *one == action) {
+                Ok(())
+            } else {
+                Err(format!("{resource}: {found:?}, not {action:?}"))
+            }
         };
         let field = |resource: &str, path: &str| {
-            let fields = &change(resource)?.diff;
-            let field = fields.iter().find(|field| field.path == path);
+            let changes = changes(resource)?;
+            let fields = || changes.iter().flat_map(|change| &change.diff);
+            let field = fields().find(|field| field.path == path);
             let field = field.ok_or_else(|| {
-                let paths: Vec<_> = fields.iter().map(|field| &field.path).collect();
+                let paths: Vec<_> = fields().map(|field| &field.path).collect();
                 format!("{resource}: {path} does not differ, but {paths:?}")
             })?;
             if self.causes(field) {
@@ -49,7 +57,8 @@ impl Row {
             Replaces(resource, path, cost) => {
                 acts(resource, Action::Replace)?;
                 field(resource, path)?;
-                let notes = &change(resource)?.notes;
+                let changes = changes(resource)?;
+                let notes: Vec<&String> = changes.iter().flat_map(|change| &change.notes).collect();
                 let says = notes.iter().any(|note| note.contains(cost));
                 if says { Ok(()) } else { Err(format!("no note says `{cost}`: {notes:?}")) }
             }

@@ -67,8 +67,18 @@ impl EnsembleProvider {
         })
     }
 
+    /// What a plan or a step rests on is what all have read: for up to 30 s after a change some still tell the one before
+    /// it. Those that don't come round are gaps.
     async fn reading(&self, id: &ResourceId) -> Result<Reading<EnsembleState>, ProviderError> {
-        self.look(id).await.map(members::reading)
+        let mut state = self.look(id).await?;
+        for _ in 0..seen::SLOWEST_READ {
+            if state.behind.is_empty() || state.rolling {
+                break;
+            }
+            tokio::time::sleep(self.kubernetes.pace.poll).await;
+            state = self.look(id).await?;
+        }
+        Ok(members::reading(state))
     }
 
     /// Looks at an ensemble once, for the status table and for gates: also when no pod answers, with the gaps in

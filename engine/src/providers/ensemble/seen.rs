@@ -17,7 +17,7 @@ use zkprov_plans::resource::ResourceId;
 
 /// Looks, at the provider's pace of one a second, for which a pod may read an empty list that was never seen to read another:
 /// Exhibitor reads the file every 30 s at most.
-const SLOWEST_READ: u32 = 35;
+pub(super) const SLOWEST_READ: u32 = 35;
 /// Looks for which a roll may go on over a member that has misread it: each of its steps is a new writing. Where it is that
 /// member's turn there is no next one.
 const ROLLS_ON: u32 = 10;

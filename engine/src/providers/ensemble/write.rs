@@ -1,6 +1,6 @@
 //! Setting the shared configuration: always the whole document, read back and compared.
 
-use super::read::{Sight, proxied};
+use super::read::{OWN, Sight, proxied};
 use super::roll::Roll;
 use super::{EnsembleProvider, namespace};
 use crate::error::{ProviderError, ProviderErrorKind};
@@ -67,7 +67,7 @@ impl EnsembleProvider {
                 .ok_or_else(|| fail(ProviderErrorKind::Stale, "the pod that answered is gone".to_owned()))?;
             progress(Course::Doing(format!("config/set: {}", exhibitor::format_servers(&servers))));
             let taken = self.post(id, pod, "config/set", &body).await?;
-            self.read_back(id, &body, taken, doing()).await?;
+            self.read_back(id, pod, &body, taken, doing()).await?;
         }
         if rolls { self.roll(&roll).await } else { Ok(()) }
     }
@@ -104,10 +104,11 @@ impl EnsembleProvider {
     }
 
     /// Exhibitor answers OK to a document it has read wrongly, and refuses one when another change is under way: what counts
-    /// is what the members read afterwards.
+    /// is what the one that wrote it reads afterwards. The others read it at their next look at the file.
     async fn read_back(
         &self,
         id: &ResourceId,
+        pod: &Value,
         body: &Value,
         taken: Result<(), String>,
         doing: String,
@@ -117,9 +118,10 @@ impl EnsembleProvider {
             if look > 0 {
                 tokio::time::sleep(self.kubernetes.pace.poll).await;
             }
-            let state = self.look(id).await?;
-            let Some(config) = &state.config else { continue };
-            differing = exhibitor::differing_keys(config, body);
+            let answer = self.exhibitor(id, pod, "config/get-state", OWN).await;
+            let read = answer.ok().and_then(|answer| exhibitor::parse_config_state(&answer).ok());
+            let Some(state) = read else { continue };
+            differing = exhibitor::differing_keys(&state.config, body);
             if differing.is_empty() {
                 return Ok(());
             }

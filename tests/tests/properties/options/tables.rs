@@ -319,6 +319,11 @@ pub(super) const SETTINGS: &[Row] = &[
         Field("ensemble exhibitor", "settings.javaEnvironment"),
     ),
     row(
+        "spec.exhibitor.jvmOptions",
+        &["spec.exhibitor.jvmOptions=-XX:+UseSerialGC"],
+        Field("ensemble exhibitor", "settings.javaEnvironment"),
+    ),
+    row(
         "spec.exhibitor.settings.check",
         &["spec.exhibitor.settings.check=20s"],
         Field("ensemble exhibitor", "settings.checkMs"),
@@ -481,6 +486,7 @@ pub(super) const WITHOUT: &[(&str, &str)] = &[
     ("spec.fileServer.filestore.location", "says the spec's zone again"),
     ("spec.cluster.existing", "says whose the cluster is, and is in no document of its own"),
     ("spec.cluster.kubeconfig.context", "names a cluster that is not on Google Cloud"),
+    ("spec.exhibitor.canary", "is about what a step measures, and is in no document"),
     ("spec.exhibitor.allowSingle", "lets a number of replicas by, and is in no document"),
     ("spec.exhibitor.storage.ephemeral", "is what a file without it means"),
     ("spec.protection.data", "lets no plan lose data, and is in no document"),
