@@ -226,6 +226,9 @@ pub(crate) struct Consent {
     /// Take over resources of the wanted names that carry no mark of zkprov
     #[arg(long)]
     pub(crate) adopt: bool,
+    /// Number the members from 1 again, before ids end at 255; all restart together, and keep their data
+    #[arg(long)]
+    pub(crate) compact_ids: bool,
 }
 
 #[derive(Debug, ClapArgs)]

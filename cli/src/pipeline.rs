@@ -58,6 +58,7 @@ pub(crate) struct Plans {
     mode: Mode,
     replace: BTreeSet<ResourceId>,
     adopt: bool,
+    compact_ids: bool,
     created: Created,
 }
 
@@ -73,6 +74,7 @@ impl Iterator for Plans {
             mode: self.mode,
             replace: &self.replace,
             adopt: self.adopt,
+            compact_ids: self.compact_ids,
         };
         let mut plan = match plan(&input) {
             Ok(plan) => plan,
@@ -98,7 +100,8 @@ pub(crate) async fn read_all(
     let observed = session.cloud.observe(&requests).await;
     drop(requests);
     let rest = Box::new(specs.into_iter().zip(desired).zip(observed));
-    Ok(Plans { rest, mode, replace, adopt: consent.adopt, created: Created::default() })
+    let Consent { adopt, compact_ids, .. } = *consent;
+    Ok(Plans { rest, mode, replace, adopt, compact_ids, created: Created::default() })
 }
 
 /// Reads what is live for all specs at once, and plans each.

@@ -7,9 +7,8 @@ use std::collections::BTreeSet;
 
 /// The highest id that ZooKeeper 3.4 accepts.
 pub const MAX_ID: u32 = 255;
-/// Above this id new members get the lowest free ones, and the ones that are left should go: Exhibitor's automatic management,
-/// which knows no end, counts on from the highest.
-pub const RECYCLE_ABOVE: u32 = 200;
+/// Above this id all should be numbered anew: Exhibitor's automatic management, which knows no end, counts on from the highest.
+pub const RENUMBER_ABOVE: u32 = 200;
 /// Key of the member list in the configuration.
 pub const SERVERS_KEY: &str = "serversSpec";
 /// Key of the declared size in the configuration.
@@ -366,16 +365,30 @@ pub fn assign_ids(
         servers.push(known(host).ok_or_else(gone)?);
     }
     let highest = current.iter().map(|server| server.id).max().unwrap_or(0);
-    let recycled = 1..=MAX_ID;
-    let fresh = highest.saturating_add(1)..=MAX_ID;
-    let ids = if highest > RECYCLE_ABOVE { recycled } else { fresh };
-    let mut free = ids.filter(|id| current.iter().all(|server| server.id != *id));
+    let mut free = highest.saturating_add(1)..=MAX_ID;
     for host in add {
         let id = free.next().ok_or_else(|| ExhibitorError::IdsExhausted(host.clone()))?;
         servers.push(Server { id, hostname: host.clone(), observer: false });
     }
     servers.sort();
     Ok(servers)
+}
+
+/// The same members with ids from 1, in the order of their ids.
+#[must_use]
+pub fn renumbered(servers: &[Server]) -> Vec<Server> {
+    let mut servers = servers.to_vec();
+    servers.sort();
+    for (id, server) in (1..).zip(&mut servers) {
+        server.id = id;
+    }
+    servers
+}
+
+/// ZooKeeper's own id in the answer to its word `conf`.
+#[must_use]
+pub fn server_id(conf: &str) -> Option<u32> {
+    conf.lines().find_map(|line| line.strip_prefix("serverId="))?.trim().parse().ok()
 }
 
 /// The answer of `config/set` and `config/set-rolling`: `Ok` when it was taken, else Exhibitor's own message.

@@ -203,6 +203,9 @@ pub struct EnsembleTarget {
     /// A znode is written before the step and read on every member after it.
     #[serde(default)]
     pub canary: bool,
+    /// The members get the ids from 1 in their order, all at once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub renumber: bool,
 }
 
 /// What a change waits for once its calls are done. Verdicts are functions in [`crate::readiness`].

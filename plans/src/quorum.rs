@@ -1,6 +1,6 @@
 //! Quorum arithmetic, the choice of members, and the verdict whether an ensemble serves.
 
-use crate::exhibitor::{MAX_ID, RECYCLE_ABOVE};
+use crate::exhibitor::{MAX_ID, RENUMBER_ABOVE};
 use crate::observed::{EnsembleState, Member, Mode, Pod, Server};
 use crate::readiness::Verdict;
 use std::cmp::Reverse;
@@ -93,15 +93,14 @@ pub fn victims(state: &EnsembleState, to: u32) -> Vec<String> {
     candidates.into_iter().take(surplus).map(|server| server.hostname.clone()).collect()
 }
 
-/// The rank of a member among those that leave: out of the quorum, then ids that run out, then lowest ids first, the leader last.
+/// The rank of a member among those that leave: out of the quorum, then lowest ids first, the leader last.
 /// Of members that know the same, ZooKeeper elects the highest id: who leaves should not lead when the turn comes.
-fn departure(state: &EnsembleState, server: &Server) -> (bool, bool, bool, u32) {
+fn departure(state: &EnsembleState, server: &Server) -> (bool, bool, u32) {
     let member = member(state, &server.hostname);
     let serves = member.is_some_and(|member| in_quorum(member, voters(state) == 1));
     let leads =
         member.and_then(|member| member.zookeeper.as_ref()).is_some_and(|srvr| srvr.mode == Mode::Leader);
-    let runs_out = server.id > RECYCLE_ABOVE;
-    (leads, serves, !runs_out, if runs_out { u32::MAX - server.id } else { server.id })
+    (leads, serves, server.id)
 }
 
 /// Members that are known by address, in the order in which they leave for members with names that stay: the leader last.
@@ -153,19 +152,14 @@ pub fn lost(state: &EnsembleState) -> Vec<String> {
     lost.map(|server| server.hostname.clone()).collect()
 }
 
-/// What is to be done about ids that come near their end, if they do: two newcomers get low ids and those with the highest leave.
+/// What is to be done about ids that come near their end, if they do.
 #[must_use]
 pub fn ids_run_out(state: &EnsembleState) -> Option<(String, String)> {
     let highest = state.servers.iter().map(|server| server.id).max().unwrap_or(0);
-    let voters = voters(state);
-    let more = voters.saturating_add(2);
-    (highest > RECYCLE_ABOVE).then(|| {
+    (highest > RENUMBER_ABOVE).then(|| {
         (
             format!("ids are used up to {highest}, and end at {MAX_ID}"),
-            format!(
-                "`zkprov scale {more}` gives newcomers low ids, and `zkprov scale {voters}` lets the highest go; again until none \
-                 is above {RECYCLE_ABOVE}"
-            ),
+            "`zkprov apply --compact-ids` numbers the members from 1 again; all restart together".to_owned(),
         )
     })
 }

@@ -294,6 +294,7 @@ pub fn alone(state: &EnsembleState, source: &Source) -> EnsembleTarget {
         remove: others.map(|server| server.hostname.clone()).collect(),
         rolling: false,
         canary: false,
+        renumber: false,
     }
 }
 

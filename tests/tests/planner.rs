@@ -103,7 +103,19 @@ fn members(voters: u32) -> EnsembleState {
 }
 
 fn planned(spec: &ValidSpec, desired: &Desired, observed: &Observed, mode: Mode) -> Plan {
-    let input = PlanInput { spec, desired, observed, mode, replace: &BTreeSet::new(), adopt: false };
+    planned_as(PlanInput {
+        spec,
+        desired,
+        observed,
+        mode,
+        replace: &BTreeSet::new(),
+        adopt: false,
+        compact_ids: false,
+    })
+}
+
+fn planned_as(input: PlanInput<'_>) -> Plan {
+    let observed = input.observed;
     let plan = plan(&input).unwrap();
     assert_eq!(check(&plan, observed, false), [], "the checker finds nothing");
     plan

@@ -9,6 +9,7 @@ use crate::session::Session;
 use crate::{input, ui};
 use std::path::Path;
 use zkprov_plans::plan::Mode;
+use zkprov_plans::planner;
 use zkprov_plans::saved::{Approval, SavedPlan, moved};
 
 pub(super) async fn run(context: &Context, args: &Apply) -> Result<Exit, CommandError> {
@@ -93,7 +94,9 @@ async fn apply_saved(
     let mut lines = Vec::new();
     for ensemble in saved.ensembles {
         let (specs, desired) = (vec![ensemble.spec], vec![ensemble.plan.desired.clone()]);
-        let consent = Consent { replace: replaced(&ensemble.plan), adopt: adopts(&ensemble.plan) };
+        let plan = &ensemble.plan;
+        let consent =
+            Consent { replace: replaced(plan), adopt: adopts(plan), compact_ids: planner::renumbers(plan) };
         let now = pipeline::plan_rendered(session, specs, desired, ensemble.plan.mode, &consent).await?;
         for one in now {
             lines.extend(

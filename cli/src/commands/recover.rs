@@ -105,6 +105,7 @@ async fn plan(
         mode: Mode::Apply,
         replace: &BTreeSet::new(),
         adopt: false,
+        compact_ids: false,
     };
     let mut plan = planner::recover(&input, state, &verdict);
     if !matches!(verdict, Verdict::Refuse(_)) {

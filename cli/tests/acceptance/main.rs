@@ -5,6 +5,7 @@
 mod backup;
 mod config;
 mod havoc;
+mod ids;
 mod interrupted;
 mod kubeconfig;
 mod life;
@@ -13,6 +14,7 @@ mod offline;
 mod recover;
 mod start_up;
 mod watch;
+mod world;
 
 use zkprov_tests::Bench;
 

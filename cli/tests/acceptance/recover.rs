@@ -1,44 +1,15 @@
 //! An ensemble whose majority is lost, rebuilt from the member that still knows.
 
 use super::bench;
+use super::world::{change, of_pods, pods};
 use serde_json::{Value, json};
-use zkprov_sandbox::api::{Endpoints, Request, Service};
-use zkprov_sandbox::world::World;
 use zkprov_tests::Bench;
-
-/// Lets `act` at the stored world.
-fn change(bench: &Bench, act: impl FnOnce(&mut World)) {
-    let path = bench.cloud().join("world.json");
-    let mut state: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    let mut world: World = serde_json::from_value(state["world"].take()).unwrap();
-    act(&mut world);
-    state["world"] = serde_json::to_value(&world).unwrap();
-    std::fs::write(&path, state.to_string()).unwrap();
-}
-
-/// Names and addresses of the members' pods, by name.
-fn pods(bench: &Bench) -> Vec<(String, String)> {
-    let status = bench.tutorial("status --format json").run().json();
-    let pods = status["pods"].as_array().unwrap().iter();
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    pods.map(|pod| (text(&pod["name"]), text(&pod["ip"]))).collect()
-}
 
 /// Deletes pods at once, and their data with them.
 fn delete(bench: &Bench, names: &[&str]) {
     change(bench, |world| {
-        let cluster = world.kubernetes.keys().next().unwrap().clone();
         for name in names {
-            let request = Request {
-                service: Service::Kubernetes(cluster.clone()),
-                method: "DELETE".to_owned(),
-                path: format!("/api/v1/namespaces/default/pods/{name}"),
-                query: vec![("gracePeriodSeconds".to_owned(), "0".to_owned())],
-                headers: Vec::new(),
-                body: Vec::new(),
-            };
-            let now = world.now;
-            world.handle(&request, now, &Endpoints::default());
+            of_pods(world, &format!("DELETE {name}?gracePeriodSeconds=0"), &Value::Null);
         }
         // The successors' Exhibitors answer after 10 s; automatic management looks a minute later at the earliest.
         let then = world.now + 40_000;

@@ -1,6 +1,7 @@
 //! The ensemble's steps: formation, one voter at a time between odd sizes, settings. Each is a whole configuration
 //! document for Exhibitor; a quorum gate stands before every step that could cost a vote.
 
+pub(super) mod compact;
 pub(super) mod migration;
 mod safety;
 
@@ -67,6 +68,7 @@ pub(super) fn drift(input: &PlanInput<'_>, draft: &mut Draft) {
             remove: Vec::new(),
             rolling: true,
             canary: false,
+            renumber: false,
         };
         let precondition = Precondition::Unchanged(diff::fingerprint(&document.id, &document.body, live));
         draft.changes.push(Change {
@@ -123,6 +125,7 @@ pub(super) const fn whoever(voters: u32, rolling: bool) -> EnsembleTarget {
         remove: Vec::new(),
         rolling,
         canary: false,
+        renumber: false,
     }
 }
 
@@ -209,7 +212,12 @@ fn changes(
     let difference = diff::diff(&document.id, &document.body, live);
     let lost = quorum::lost(state);
     let migrates = migration::is_due(input, state);
-    if lost.is_empty() && difference.fields.is_empty() && state.misread.is_empty() && !migrates {
+    let rests = lost.is_empty() && difference.fields.is_empty() && state.misread.is_empty() && !migrates;
+    if input.compact_ids && exhibitor::renumbered(&state.servers) != state.servers {
+        compact::steps(input, document, live, state, rests, draft);
+        return;
+    }
+    if rests {
         draft.kept.push(Change {
             action: Action::Keep,
             reason: Reason::InSync,
@@ -275,6 +283,7 @@ fn target(state: &EnsembleState, voters: u32, fixed_size: u32) -> EnsembleTarget
         remove: Vec::new(),
         rolling: true,
         canary: false,
+        renumber: false,
     }
 }
 

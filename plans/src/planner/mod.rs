@@ -12,6 +12,7 @@ mod recover;
 mod volumes;
 
 pub use changes::readiness_of;
+pub use ensemble::compact::renumbers;
 pub use recover::recover;
 
 use crate::document::Desired;
@@ -40,6 +41,8 @@ pub struct PlanInput<'a> {
     pub replace: &'a BTreeSet<ResourceId>,
     /// Take over resources of ours by name that carry no mark.
     pub adopt: bool,
+    /// Number the members from 1 again.
+    pub compact_ids: bool,
 }
 
 /// Why there is no plan at all.

@@ -224,6 +224,7 @@ impl Client {
             mode,
             replace: &Default::default(),
             adopt: false,
+            compact_ids: false,
         };
         let mut plan = plan(&input).unwrap();
         plan.findings.extend(check(&plan, &observed, false));

@@ -180,6 +180,29 @@ impl EnsembleProvider {
         Ok(())
     }
 
+    /// Waits until every ZooKeeper runs with its new id: while some still serve by the old ones, all looks well.
+    pub(super) async fn until_renumbered(&self, roll: &Roll<'_>) -> Result<(), ProviderError> {
+        let until = Instant::now() + self.kubernetes.pace.restart;
+        loop {
+            let sight = self.sight(roll.id).await?;
+            let mut late = None;
+            for server in roll.servers {
+                let pod = self.pod_of(roll, &sight, &server.hostname)?;
+                let conf = self.exhibitor(roll.id, pod, "cluster/4ltr/conf", OWN).await;
+                let id = conf.ok().as_ref().and_then(Value::as_str).and_then(exhibitor::server_id);
+                if id != Some(server.id) {
+                    late = Some(server);
+                }
+            }
+            let Some(late) = late else { return Ok(()) };
+            if Instant::now() > until {
+                let message = format!("{} does not take its id {}", late.hostname, late.id);
+                return Err(roll.fail(ProviderErrorKind::Deadline, message).hint("look at `zkprov status`"));
+            }
+            sleep(self.kubernetes.pace.poll).await;
+        }
+    }
+
     fn pod_of<'a>(&self, roll: &Roll<'_>, sight: &'a Sight, host: &str) -> Result<&'a Value, ProviderError> {
         let gone = || roll.fail(ProviderErrorKind::Transient, format!("no pod is at {host} any more"));
         sight.pod_at(host).ok_or_else(gone)

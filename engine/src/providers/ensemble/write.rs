@@ -49,7 +49,10 @@ impl EnsembleProvider {
         if state.rolling {
             return Err(fail(ProviderErrorKind::Busy, "Exhibitor is rolling another change".to_owned()));
         }
-        let servers = members(state, target).map_err(|refusal| refusal.into_error(doing()))?;
+        let mut servers = members(state, target).map_err(|refusal| refusal.into_error(doing()))?;
+        if target.renumber {
+            servers = exhibitor::renumbered(&servers);
+        }
         let settings = change.body.get("settings").unwrap_or(&Value::Null);
         let body = exhibitor::compose(live, settings, &servers, target.fixed_size)
             .map_err(|error| fail(ProviderErrorKind::Invalid, error.to_string()))?;
@@ -69,7 +72,11 @@ impl EnsembleProvider {
             let taken = self.post(id, pod, "config/set", &body).await?;
             self.read_back(id, pod, &body, taken, doing()).await?;
         }
-        if rolls { self.roll(&roll).await } else { Ok(()) }
+        match (rolls, target.renumber) {
+            (true, _) => self.roll(&roll).await,
+            (false, true) => self.until_renumbered(&roll).await,
+            (false, false) => Ok(()),
+        }
     }
 
     /// Posts the document; `Err` inside is Exhibitor's own refusal.
