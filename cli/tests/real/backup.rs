@@ -8,7 +8,7 @@ use std::time::Instant;
 use zkprov_engine::backup::Folder;
 
 #[test]
-fn what_real_members_lose_comes_back() {
+fn what_members_on_a_real_node_lose_comes_back() {
     let real = Real::up();
     real.zkprov("apply --yes").run().exits(0);
     let address = real.told("get service exhibitor -o jsonpath={.spec.clusterIP}");

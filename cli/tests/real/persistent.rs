@@ -12,7 +12,7 @@ const CLASS: &str = "by-hand";
 const VOLUMES: usize = 5;
 
 #[test]
-fn members_with_volumes_all_go_at_once_and_come_back_with_every_znode() {
+fn members_with_volumes_on_a_real_node_all_go_at_once_and_come_back() {
     let real = Real::up();
     put_volumes(&real);
     let (applied, mut writer) = apply_with_a_writer(&real, &zkprov);
@@ -35,7 +35,7 @@ fn members_with_volumes_all_go_at_once_and_come_back_with_every_znode() {
 }
 
 #[test]
-fn members_without_volumes_are_followed_while_a_client_writes() {
+fn members_without_volumes_on_a_real_node_are_followed_while_a_client_writes() {
     let real = Real::up();
     put_volumes(&real);
     let (applied, mut writer) = apply_with_a_writer(&real, &before_volumes);

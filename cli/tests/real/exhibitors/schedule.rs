@@ -66,6 +66,8 @@ pub(super) enum Damage {
 const CLOSE: Bounds = Bounds { factor: 3.0, slack: 1.0 };
 /// Elections, and waiting for an unreachable peer.
 const LOOSE: Bounds = Bounds { factor: 3.0, slack: 3.0 };
+/// The end of a roll, whose first five seconds have gone by before they count.
+const ROLLED: Bounds = Bounds { factor: 3.0, slack: 5.0 };
 /// Automatic instance management looks every one to two minutes.
 const CHANCE: Bounds = Bounds { factor: 2.0, slack: 15.0 };
 /// Waiting for the lock, which is Exhibitor's own five or ten seconds.
@@ -129,7 +131,7 @@ pub(super) const SCHEDULE: &[(&str, &[Step])] = &[
             Step::Set { at: 11, rolling: true, changes: ROLL },
             Step::Until(Wanted::Rolls(11), CLOSE),
             set(12, CLEANUP),
-            Step::Until(Wanted::Serves(FIRST), LOOSE),
+            Step::Until(Wanted::Serves(FIRST), ROLLED),
         ],
     ),
     // A roll as zkprov drives it: nobody restarts by itself, not even one that has crashed, and what was skipped is forgotten.
