@@ -50,7 +50,11 @@ fn low_ids_come_back_before_they_run_out() {
         .says(&["something else of theirs differs from the file"]);
 
     let line = "plan --compact-ids --detailed-exitcode --out ids.plan";
-    bench.tutorial(line).run().exits(2).says(&["ids: [201,202,203] -> [1,2,3]", "all members restart together"]);
+    bench
+        .tutorial(line)
+        .run()
+        .exits(2)
+        .says(&["ids: [201,202,203] -> [1,2,3]", "all members restart together"]);
     bench.sandbox("apply ids.plan").run().exits(0);
     assert_eq!(ids(&bench), [1, 2, 3]);
     for line in ["plan --detailed-exitcode", "plan --detailed-exitcode --compact-ids"] {

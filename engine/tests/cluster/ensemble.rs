@@ -232,7 +232,16 @@ impl Run {
 fn target(voters: u32, keep: &[&str], remove: &[&str], rolling: bool) -> EnsembleTarget {
     let hosts = |hosts: &[&str]| hosts.iter().map(|host| (*host).to_owned()).collect();
     let (keep, remove) = (hosts(keep), hosts(remove));
-    EnsembleTarget { voters, fixed_size: 3, keep, join: Vec::new(), remove, rolling, canary: false, renumber: false }
+    EnsembleTarget {
+        voters,
+        fixed_size: 3,
+        keep,
+        join: Vec::new(),
+        remove,
+        rolling,
+        canary: false,
+        renumber: false,
+    }
 }
 
 const THREE: &str = "1:10.0.0.1,2:10.0.0.2,3:10.0.0.3";

@@ -138,23 +138,16 @@ pub(super) fn delete(
     if !options.dry_run && options.propagation == Propagation::Orphan {
         orphan(registry, &object);
     }
+    if at_once && options.propagation == Propagation::Orphan {
+        // The mark is all that is answered: the dependents are let go behind it.
+        registry.store.remove(kind, namespace, name, registry.now);
+        return Ok((200, marked_for(registry, &object, vec![json!("orphan")], 0)));
+    }
     if at_once {
         registry.store.remove(kind, namespace, name, registry.now);
         return Ok((200, gone(kind, &object)));
     }
-    let mut marked = object.clone();
-    if !finalizers.is_empty() {
-        tree::put(&mut marked, "/metadata/finalizers", finalizers);
-    }
-    let earlier = tree::int(&object, "/metadata/deletionGracePeriodSeconds");
-    if !tree::is_deleting(&object) || earlier.is_some_and(|earlier| grace < earlier) {
-        let after = u64::try_from(grace).unwrap_or(0) * 1000;
-        tree::put(&mut marked, "/metadata/deletionTimestamp", clock::seconds(registry.now + after));
-        tree::put(&mut marked, "/metadata/deletionGracePeriodSeconds", grace);
-        if let Some(generation) = tree::int(&object, "/metadata/generation") {
-            tree::put(&mut marked, "/metadata/generation", generation + 1);
-        }
-    }
+    let mut marked = marked_for(registry, &object, finalizers, grace);
     if kind == Kind::Namespace {
         tree::put(&mut marked, "/status/phase", "Terminating");
         tree::remove(&mut marked, "/metadata/deletionGracePeriodSeconds");
@@ -164,6 +157,24 @@ pub(super) fn delete(
     }
     // The mark has no owner.
     Ok((200, registry.store.put(kind, marked, registry.now)))
+}
+
+/// The object marked for deletion.
+fn marked_for(registry: &Registry<'_>, object: &Value, finalizers: Vec<Value>, grace: i64) -> Value {
+    let mut marked = object.clone();
+    if !finalizers.is_empty() {
+        tree::put(&mut marked, "/metadata/finalizers", finalizers);
+    }
+    let earlier = tree::int(object, "/metadata/deletionGracePeriodSeconds");
+    if !tree::is_deleting(object) || earlier.is_some_and(|earlier| grace < earlier) {
+        let after = u64::try_from(grace).unwrap_or(0) * 1000;
+        tree::put(&mut marked, "/metadata/deletionTimestamp", clock::seconds(registry.now + after));
+        tree::put(&mut marked, "/metadata/deletionGracePeriodSeconds", grace);
+        if let Some(generation) = tree::int(object, "/metadata/generation") {
+            tree::put(&mut marked, "/metadata/generation", generation + 1);
+        }
+    }
+    marked
 }
 
 /// Seconds that a pod has to end. Pods that never got to a node end at once, as everything else does.

@@ -23,6 +23,7 @@ static MADE_UP: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (format!("exhibitor-{LETTERS}{{7,10}}-{LETTERS}{{5}}\\b"), "exhibitor-HASH-ID"),
         (format!("exhibitor-{LETTERS}{{7,10}}\\b"), "exhibitor-HASH"),
         (format!("exhibitor-{LETTERS}{{5}}\\b"), "exhibitor-ID"),
+        (format!("\\bvolumes-{LETTERS}{{7,10}}\\b"), "volumes-HASH"),
         (r"\b(kwok-\d+|gke-cluster-1-default-pool-\w+-\w+)\b".to_owned(), "NODE"),
     ];
     pairs.map(|(pattern, name)| (Regex::new(&pattern).unwrap(), name)).into()

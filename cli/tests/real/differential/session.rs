@@ -7,6 +7,13 @@ use zkprov_tests::{Bench, example};
 
 /// The rendered ensemble: a namespace of its own and a Service for clients outside the cluster make every template render.
 const SETS: [&str; 2] = ["spec.exhibitor.namespace=zoo", "spec.exhibitor.exposure=internal"];
+/// An ensemble with volumes beside it, of which the documents are taken that the other has not. Nobody makes its volumes, here
+/// or there: its pods wait.
+const VOLUMES: [&str; 3] = [
+    "metadata.name=volumes",
+    "spec.exhibitor.namespace=zoo",
+    "spec.exhibitor.storage.persistent.class=nobody",
+];
 
 /// One request, or one command of kubectl.
 #[derive(Debug, Clone, Deserialize)]
@@ -123,18 +130,26 @@ impl Session {
 
 /// What zkprov renders for Kubernetes. kubectl gets it, and the tutorial's own manifest, as files.
 fn rendered(bench: &Bench) -> Vec<Value> {
-    let render = |form: &str| {
-        let sets = SETS.iter().flat_map(|set| ["--set", set]);
-        let render = bench.bare("render --stage kubernetes -f").args([example("tutorial/zkprov.yaml")]);
+    let render = |name: &str, sets: &[&str], form: &str| {
+        let sets = sets.iter().flat_map(|set| ["--set", set]);
+        let file = example(&format!("{name}/zkprov.yaml"));
+        let render = bench.bare("render --stage kubernetes -f").args([file]);
         render.args(sets).args(["--format", form]).run().exits(0)
     };
-    std::fs::write(bench.path("rendered.yaml"), render("yaml").out).unwrap();
+    let bodies = |name: &str, sets: &[&str]| -> Vec<Value> {
+        let documents = render(name, sets, "json").json();
+        documents.as_array().unwrap().iter().map(|one| one["body"].clone()).collect()
+    };
+    std::fs::write(bench.path("rendered.yaml"), render("tutorial", &SETS, "yaml").out).unwrap();
     std::fs::copy(example("tutorial/exhibitor.yaml"), bench.path("tutorial.yaml")).unwrap();
-    let documents = render("json").json();
-    let documents: Vec<Value> = documents.as_array().unwrap().iter().map(|one| one["body"].clone()).collect();
+    let mut documents = bodies("tutorial", &SETS);
     // With the namespace goes what is in it, and a deletion by name may come too late.
     let inside = documents.iter().filter(|one| one["kind"] != "Namespace").map(Value::to_string);
     std::fs::write(bench.path("inside.yaml"), inside.collect::<Vec<String>>().join("\n---\n")).unwrap();
+    let of_volumes =
+        ["Service/volumes-members", "PersistentVolumeClaim/data-volumes-0", "StatefulSet/volumes"];
+    let others = bodies("persistent", &VOLUMES).into_iter();
+    documents.extend(others.filter(|one| of_volumes.contains(&title(one).as_str())));
     documents
 }
 

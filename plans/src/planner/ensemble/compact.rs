@@ -57,7 +57,9 @@ impl Path<'_> {
         let ids = |servers: &[Server]| json!(servers.iter().map(|server| server.id).collect::<Vec<_>>());
         let (old, new) = (ids(&self.state.servers), ids(&exhibitor::renumbered(&self.state.servers)));
         change.diff = vec![FieldChange { cause: None, ..field("ids", old, new) }];
-        change.notes.push("all members restart together: no writes for some seconds, and no data is lost".to_owned());
+        change
+            .notes
+            .push("all members restart together: no writes for some seconds, and no data is lost".to_owned());
         self.push(change, now, now);
     }
 }

@@ -179,8 +179,8 @@ fn create(registry: &mut Registry<'_>, set: &Value, number: i64, revision: &str)
 fn pod(set: &Value, number: i64, revision: &str) -> Value {
     let template = set.pointer("/spec/template").cloned().unwrap_or_default();
     let pod_name = format!("{}-{number}", name(set));
-    let mut metadata =
-        json!({"name": pod_name, "namespace": namespace(set), "ownerReferences": [owner(set)]});
+    let mut metadata = json!({"name": pod_name, "generateName": format!("{}-", name(set)), "namespace": namespace(set),
+            "ownerReferences": [owner(set)]});
     for key in ["labels", "annotations"] {
         if let Some(value) = template.pointer(&format!("/metadata/{key}")) {
             tree::put(&mut metadata, &format!("/{key}"), value.clone());
