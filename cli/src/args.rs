@@ -365,8 +365,8 @@ pub(crate) struct Status {
 pub(crate) struct Backup {
     #[command(subcommand)]
     pub(crate) command: Option<Backups>,
-    /// Directory with backups, a folder each [default: backups, beside the file]
-    #[arg(long, global = true, value_name = "DIR")]
+    /// Directory with backups, a folder each, or `gs://BUCKET[/PREFIX]` [default: backups, beside the file]
+    #[arg(long, global = true, value_name = "PLACE")]
     pub(crate) to: Option<PathBuf>,
     /// Form
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
@@ -403,7 +403,7 @@ pub(crate) struct PruneBackups {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Restore {
-    /// A backup: its folder, or its name among the backups
+    /// A backup: its folder, `gs://BUCKET[/PREFIX]/NAME`, or its name among the backups
     #[arg(value_name = "BACKUP")]
     pub(crate) backup: PathBuf,
     /// Show what would change, and change nothing
@@ -415,8 +415,9 @@ pub(crate) struct Restore {
     /// Who asks, where ACLs forbid it to anybody: `digest:FILE`, with USER:PASSWORD in the file; repeatable
     #[arg(long, value_name = "SCHEME:FILE")]
     pub(crate) auth: Vec<String>,
-    /// Directory with backups, also for the one that is taken before data is replaced [default: backups, beside the file]
-    #[arg(long, value_name = "DIR")]
+    /// Directory or `gs://BUCKET[/PREFIX]` with backups, also for the one that is taken before data is replaced [default:
+    /// backups, beside the file]
+    #[arg(long, value_name = "PLACE")]
     pub(crate) to: Option<PathBuf>,
 }
 
@@ -501,8 +502,8 @@ pub(crate) enum Sandbox {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Serve {
-    /// Ports of Compute Engine, GKE and Filestore [default: free ones]
-    #[arg(long, num_args = 3, value_names = ["COMPUTE", "CONTAINER", "FILE"])]
+    /// Ports of Compute Engine, GKE, Filestore and Cloud Storage [default: free ones]
+    #[arg(long, num_args = 3..=4, value_names = ["COMPUTE", "CONTAINER", "FILE", "STORAGE"])]
     pub(crate) ports: Option<Vec<u16>>,
     /// A Kubernetes API that clusters hand out as theirs, in place of the embedded one
     #[arg(long, value_name = "HOST:PORT", requires = "cluster_ca")]

@@ -30,6 +30,7 @@ impl Session {
                     compute: Some(running.compute.clone()),
                     container: Some(running.container.clone()),
                     filestore: Some(running.filestore.clone()),
+                    storage: Some(running.storage.clone()),
                 };
                 // Its time runs faster, and so do the polls.
                 pace.poll = Duration::from_millis(50);
@@ -100,9 +101,15 @@ fn credentials(context: &Context) -> CredentialSource {
 fn endpoints(context: &Context) -> Endpoints {
     let of = |service: &str| {
         let url = context.env(&format!("CLOUDSDK_API_ENDPOINT_OVERRIDES_{service}"))?;
-        // gcloud's Compute override ends with the version; ours is the host.
-        let url = url.trim_end_matches('/').trim_end_matches("/compute/v1").to_owned();
+        // gcloud's overrides of Compute and Storage end with the version; ours are hosts.
+        let url = url.trim_end_matches('/');
+        let url = url.trim_end_matches("/compute/v1").trim_end_matches("/storage/v1").to_owned();
         (!url.is_empty()).then_some(url)
     };
-    Endpoints { compute: of("COMPUTE"), container: of("CONTAINER"), filestore: of("FILE") }
+    Endpoints {
+        compute: of("COMPUTE"),
+        container: of("CONTAINER"),
+        filestore: of("FILE"),
+        storage: of("STORAGE"),
+    }
 }

@@ -4,6 +4,7 @@ mod havoc;
 
 pub use havoc::Ground;
 
+use crate::backup::Bucket;
 use crate::connection::{Connection, CredentialSource, Pace};
 use crate::credentials::Credentials;
 use crate::error::{ProviderError, ProviderErrorKind, one_line};
@@ -16,12 +17,14 @@ use crate::providers::filestore::FilestoreProvider;
 use crate::providers::gke::{ClusterAccess, GkeProvider};
 use crate::providers::kubernetes::kubeconfig::{ContextUser, KubeContext, gke_context_name};
 use crate::providers::kubernetes::{KubeAccess, KubernetesProvider, TokenSource};
+use crate::providers::storage::Storage;
 use futures::future::{BoxFuture, join, join_all};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
+use zkprov_plans::backup::BucketUrl;
 use zkprov_plans::document::{Desired, Document};
 use zkprov_plans::members;
 use zkprov_plans::observed::{EnsembleState, Gap, Live, Observed, Reading};
@@ -37,6 +40,7 @@ pub struct Cloud {
     compute: Arc<ComputeProvider>,
     gke: Arc<GkeProvider>,
     filestore: Arc<FilestoreProvider>,
+    storage: Arc<Storage>,
     clusters: Mutex<BTreeMap<String, Arc<InCluster>>>,
 }
 
@@ -74,6 +78,7 @@ impl Cloud {
             compute: Arc::new(ComputeProvider::connect(&connection, &credentials).await?),
             gke: Arc::new(GkeProvider::connect(&connection, &credentials).await?),
             filestore: Arc::new(FilestoreProvider::connect(&connection, &credentials).await?),
+            storage: Arc::new(Storage::connect(&connection, &credentials)?),
             clusters: Mutex::default(),
             connection,
             credentials,
@@ -128,6 +133,12 @@ impl Cloud {
     pub async fn members(&self, spec: &ValidSpec, desired: &Desired) -> Result<Members, ProviderError> {
         let inside = self.enter(spec).await?.ok_or_else(|| no_cluster(spec))?;
         Ok(inside.ensemble.members(&ReadRequest { spec, desired }))
+    }
+
+    /// The backups in a bucket.
+    #[must_use]
+    pub fn bucket(&self, url: BucketUrl) -> Bucket {
+        Bucket::new(Arc::clone(&self.storage), url)
     }
 
     /// Waits for operations that are under way on resources of these ensembles, from whichever machine they were

@@ -11,6 +11,8 @@ pub struct Endpoints {
     pub container: Option<String>,
     /// `https://file.googleapis.com`
     pub filestore: Option<String>,
+    /// `https://storage.googleapis.com`
+    pub storage: Option<String>,
 }
 
 /// Who we are to Google's APIs and to clusters.

@@ -27,6 +27,8 @@ pub enum Service {
     Container,
     /// `file.googleapis.com`
     Filestore,
+    /// `storage.googleapis.com`
+    Storage,
     /// The Kubernetes API of one cluster.
     Kubernetes(ClusterKey),
 }

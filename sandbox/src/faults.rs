@@ -10,7 +10,7 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rule {
-    /// `compute`, `container`, `filestore` or `kubernetes`; absent: any.
+    /// `compute`, `container`, `filestore`, `storage` or `kubernetes`; absent: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
     /// HTTP method; absent: any.
@@ -144,6 +144,7 @@ pub const fn service_name(service: &Service) -> &'static str {
         Service::Compute => "compute",
         Service::Container => "container",
         Service::Filestore => "filestore",
+        Service::Storage => "storage",
         Service::Kubernetes(_) => "kubernetes",
     }
 }

@@ -15,6 +15,7 @@ pub mod rest;
 pub mod schema;
 pub mod server;
 pub mod serviceusage;
+pub mod storage;
 pub mod world;
 
 pub use server::{reset, show};

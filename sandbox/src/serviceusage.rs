@@ -7,7 +7,8 @@ use crate::rest::{Code, Failure, project_number};
 use serde_json::json;
 
 /// What every project of this world has on: the APIs that it has.
-const ENABLED: &[&str] = &["compute.googleapis.com", "container.googleapis.com", "file.googleapis.com"];
+const ENABLED: &[&str] =
+    &["compute.googleapis.com", "container.googleapis.com", "file.googleapis.com", "storage.googleapis.com"];
 
 /// Answers a request for one service of a project; `None` for a path of any other API.
 #[must_use]

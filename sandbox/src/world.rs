@@ -2,7 +2,7 @@
 
 use crate::api::{Answer, ClusterKey, Context, Endpoints, Request, Service, Time};
 use crate::ids::Ids;
-use crate::{compute, container, exhibitor, filestore, kubernetes, serviceusage};
+use crate::{compute, container, exhibitor, filestore, kubernetes, serviceusage, storage};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -20,6 +20,9 @@ pub struct World {
     pub container: container::Container,
     /// Filestore.
     pub filestore: filestore::Filestore,
+    /// Cloud Storage. Worlds that were stored before it was there have none.
+    #[serde(default)]
+    pub storage: storage::Storage,
     /// The Kubernetes APIs of running clusters.
     pub kubernetes: BTreeMap<ClusterKey, kubernetes::Cluster>,
     /// The Exhibitor ensembles, one for each shared directory.
@@ -36,6 +39,7 @@ impl World {
             compute: compute::Compute::default(),
             container: container::Container::default(),
             filestore: filestore::Filestore::default(),
+            storage: storage::Storage::default(),
             kubernetes: BTreeMap::new(),
             exhibitor: exhibitor::Shares::default(),
         }
@@ -58,6 +62,7 @@ impl World {
                 serviceusage::handle(request).unwrap_or_else(|| self.container.handle(request, &mut context))
             }
             Service::Filestore => self.filestore.handle(request, &mut context),
+            Service::Storage => self.storage.handle(request, &mut context),
             Service::Kubernetes(key) => match self.kubernetes.get_mut(key) {
                 Some(cluster) => cluster.handle(request, &mut self.exhibitor, &mut context),
                 None => Answer::Done(crate::api::Response::text(503, "text/plain", "no such cluster")),
@@ -123,6 +128,7 @@ impl World {
             "compute": self.compute.summary(),
             "runningClusters": clusters,
             "exports": exports,
+            "buckets": self.storage.summary(),
         })
     }
 

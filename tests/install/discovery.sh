@@ -3,7 +3,7 @@
 # The package google-api-python-client carries them; only those documents are kept.
 set -euo pipefail
 version=2.202.0
-documents=(compute.v1 container.v1 container.v1beta1 file.v1 file.v1beta1 serviceusage.v1)
+documents=(compute.v1 container.v1 container.v1beta1 file.v1 file.v1beta1 serviceusage.v1 storage.v1)
 folder=${XDG_CACHE_HOME:-$HOME/.cache}/zkprov/discovery-$version
 
 complete() {

@@ -122,7 +122,7 @@ impl Served {
             let (name, value) = line.trim().trim_start_matches("export ").split_once('=').unwrap();
             (name.to_owned(), value.to_owned())
         };
-        let exports = (0..5).map(|_| export(&mut server)).collect();
+        let exports = (0..6).map(|_| export(&mut server)).collect();
         Self { exports, _server: server }
     }
 

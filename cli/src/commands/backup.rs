@@ -8,10 +8,11 @@ use crate::{input, pipeline};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use zkprov_engine::backup::{Folder, Found, Taken, take};
+use zkprov_engine::backup::{Found, Place, Taken, take};
+use zkprov_engine::error::ProviderErrorKind;
 use zkprov_engine::provider::Course;
 use zkprov_engine::providers::ensemble::Members;
-use zkprov_plans::backup::{Contents, Counts, FORMAT, Manifest, Source};
+use zkprov_plans::backup::{BadBucketUrl, BucketUrl, Contents, Counts, FORMAT, Manifest, Source, Unusable};
 use zkprov_plans::document::Desired;
 use zkprov_plans::observed::Mode;
 use zkprov_plans::spec::ValidSpec;
@@ -20,24 +21,63 @@ use zkprov_plans::spec::ValidSpec;
 const PLACE: &str = "backups";
 
 pub(super) async fn run(context: &Context, args: &Backup) -> Result<Exit, CommandError> {
-    let folder = place(context, args.to.as_deref());
-    match &args.command {
-        None => take_one(context, args, &folder).await,
-        Some(Backups::List) => list(context, args.format, &folder),
-        Some(Backups::Verify(one)) => verify(context, args.format, one, &folder),
-        Some(Backups::Prune(one)) => prune(context, args.format, one, &folder),
+    let location = location(context, args.to.as_deref())?;
+    let Some(command) = &args.command else { return take_one(context, args, location).await };
+    // A directory takes no cloud.
+    let (place, session) = match location {
+        Location::Directory(path) => (Place::directory(path), None),
+        Location::Bucket(url) => {
+            let session = Session::open(context).await?;
+            (Place::Bucket(session.cloud.bucket(url)), Some(session))
+        }
+    };
+    let result = match command {
+        Backups::List => list(context, args.format, &place).await,
+        Backups::Verify(one) => verify(context, args.format, one, &place).await,
+        Backups::Prune(one) => prune(context, args.format, one, &place).await,
+    };
+    if let Some(session) = session {
+        session.close().await;
+    }
+    result
+}
+
+/// Where backups are, before anything is reached.
+#[derive(Debug, Clone)]
+pub(super) enum Location {
+    Directory(PathBuf),
+    Bucket(BucketUrl),
+}
+
+impl Location {
+    pub(super) fn reach(self, session: &Session) -> Place {
+        match self {
+            Self::Directory(path) => Place::directory(path),
+            Self::Bucket(url) => Place::Bucket(session.cloud.bucket(url)),
+        }
     }
 }
 
 /// Where backups are: as asked, or beside the first file.
-pub(super) fn place(context: &Context, asked: Option<&Path>) -> Folder {
+pub(super) fn location(context: &Context, asked: Option<&Path>) -> Result<Location, CommandError> {
     let beside = || {
         let file = input::named(context).into_iter().next().unwrap_or_default();
         let directory =
             if file.is_dir() { file } else { file.parent().map(Path::to_owned).unwrap_or_default() };
-        directory.join(PLACE)
+        Location::Directory(directory.join(PLACE))
     };
-    Folder::new(asked.map_or_else(beside, Path::to_owned))
+    asked.map_or_else(|| Ok(beside()), parse)
+}
+
+/// A directory, or a bucket where the text is meant as one.
+pub(super) fn parse(asked: &Path) -> Result<Location, CommandError> {
+    match asked.to_str().filter(|text| BucketUrl::is_meant(text)) {
+        None => Ok(Location::Directory(asked.to_owned())),
+        Some(text) => text
+            .parse()
+            .map(Location::Bucket)
+            .map_err(|error: BadBucketUrl| CommandError::new(Exit::Usage, error.to_string())),
+    }
 }
 
 /// The one ensemble of the files.
@@ -54,17 +94,16 @@ pub(super) fn single(context: &Context, doing: &str) -> Result<(ValidSpec, Desir
     }
 }
 
-async fn take_one(context: &Context, args: &Backup, folder: &Folder) -> Result<Exit, CommandError> {
+async fn take_one(context: &Context, args: &Backup, location: Location) -> Result<Exit, CommandError> {
     let (spec, desired) = single(context, "backup")?;
     let session = Session::open(context).await?;
     let result = async {
         let members = session.cloud.members(&spec, &desired).await?;
-        let taken = take(&members, &|course: Course| context.ui.note(&course.words())).await?;
-        write(context, &spec.name, &taken, folder)
+        fresh(context, &members, &spec.name, &location.reach(&session)).await
     };
     let result = result.await;
     session.close().await;
-    let (path, manifest) = result?;
+    let Fresh { path, manifest, .. } = result?;
     match args.format {
         Format::Text => {
             context.ui.note(&format!(
@@ -73,11 +112,20 @@ async fn take_one(context: &Context, args: &Backup, folder: &Folder) -> Result<E
                 manifest.source.role,
                 manifest.source.pod
             ));
-            context.ui.result_line(&path.display().to_string())?;
+            context.ui.result_line(&path)?;
         }
         Format::Json => context.ui.result_json(&json!({ "path": path, "manifest": manifest }))?,
     }
     Ok(Exit::Done)
+}
+
+/// A backup that was just taken.
+pub(super) struct Fresh {
+    /// Where it is.
+    pub(super) path: String,
+    pub(super) manifest: Manifest,
+    /// What the ensemble had.
+    pub(super) taken: Taken,
 }
 
 /// Reads the ensemble and keeps what it has.
@@ -85,19 +133,9 @@ pub(super) async fn fresh(
     context: &Context,
     members: &Members,
     ensemble: &str,
-    folder: &Folder,
-) -> Result<(PathBuf, Taken), CommandError> {
+    place: &Place,
+) -> Result<Fresh, CommandError> {
     let taken = take(members, &|course: Course| context.ui.note(&course.words())).await?;
-    let (path, _) = write(context, ensemble, &taken, folder)?;
-    Ok((path, taken))
-}
-
-fn write(
-    context: &Context,
-    ensemble: &str,
-    taken: &Taken,
-    folder: &Folder,
-) -> Result<(PathBuf, Manifest), CommandError> {
     let contents = Contents::of(&taken.loaded.tree);
     let time = (context.clock())();
     let role = match taken.role {
@@ -125,14 +163,14 @@ fn write(
     };
     // The transaction tells two backups of one second apart; two of one transaction are one.
     let name = format!("{ensemble}-{}-{:x}", time.strftime("%Y%m%dT%H%M%SZ"), taken.loaded.zxid.0);
-    let manifest = folder.write(&name, manifest, &contents)?;
+    let manifest = place.write(&name, manifest, &contents).await?;
     // What can't be read again is no backup.
-    let path = folder.of(&name);
-    let (_, again) = Folder::read(&path)?;
+    let path = place.of(&name);
+    let (_, again) = place.read(&name).await?;
     if again != contents {
-        return Err(CommandError::new(Exit::Failed, format!("{} is not what was written", path.display())));
+        return Err(CommandError::new(Exit::Failed, format!("{path} is not what was written")));
     }
-    Ok((path, manifest))
+    Ok(Fresh { path, manifest, taken })
 }
 
 /// A backup in a line.
@@ -145,8 +183,26 @@ pub(super) fn words(manifest: &Manifest) -> String {
     )
 }
 
-fn list(context: &Context, format: Format, folder: &Folder) -> Result<Exit, CommandError> {
-    let found = folder.list()?;
+/// The backups of a place. What has no manifest where that is written last is none; it is only told of.
+async fn found(context: &Context, place: &Place) -> Result<Vec<Found>, CommandError> {
+    let mut found = place.list().await?;
+    found.retain(|one| {
+        let unfinished = one.manifest == Err(Unusable::Unfinished);
+        if unfinished {
+            context.ui.note(&format!(
+                "{} is no backup: it has no manifest, so it is being written or deleted, or that was cut; gcloud storage rm \
+                 --recursive {} deletes what is left of it",
+                one.name,
+                place.of(&one.name)
+            ));
+        }
+        !unfinished
+    });
+    Ok(found)
+}
+
+async fn list(context: &Context, format: Format, place: &Place) -> Result<Exit, CommandError> {
+    let found = found(context, place).await?;
     match format {
         Format::Text => {
             for one in &found {
@@ -157,7 +213,7 @@ fn list(context: &Context, format: Format, folder: &Folder) -> Result<Exit, Comm
                 context.ui.result_line(&line)?;
             }
             if found.is_empty() {
-                context.ui.note(&format!("no backups in {}", folder.of("").display()));
+                context.ui.note(&format!("no backups in {}", place.of("")));
             }
         }
         Format::Json => {
@@ -171,21 +227,25 @@ fn list(context: &Context, format: Format, folder: &Folder) -> Result<Exit, Comm
     Ok(Exit::Done)
 }
 
-fn verify(
+async fn verify(
     context: &Context,
     format: Format,
     args: &VerifyBackups,
-    folder: &Folder,
+    place: &Place,
 ) -> Result<Exit, CommandError> {
     let names = if args.names.is_empty() {
-        folder.list()?.into_iter().map(|found| found.name).collect()
+        found(context, place).await?.into_iter().map(|found| found.name).collect()
     } else {
         args.names.clone()
     };
     let mut damaged = 0_usize;
     let mut told = Vec::new();
     for name in names {
-        let read = Folder::read(&folder.of(&name));
+        let read = match place.read(&name).await {
+            // What could not be read is not known to be damaged.
+            Err(error) if error.kind != ProviderErrorKind::Failed => return Err(error.into()),
+            read => read,
+        };
         damaged += usize::from(read.is_err());
         match format {
             Format::Text => context.ui.result_line(&match read {
@@ -208,15 +268,15 @@ fn verify(
         .hint("delete their folders, and take a new one: `zkprov backup`"))
 }
 
-fn prune(
+async fn prune(
     context: &Context,
     format: Format,
     args: &PruneBackups,
-    folder: &Folder,
+    place: &Place,
 ) -> Result<Exit, CommandError> {
     let keep = usize::try_from(args.keep).unwrap_or(usize::MAX);
     let mut by_ensemble: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for found in folder.list()? {
+    for found in found(context, place).await? {
         match found.manifest {
             Ok(manifest) => by_ensemble.entry(manifest.ensemble).or_default().push(found.name),
             // It is not counted: a damaged backup must not push out a whole one.
@@ -228,7 +288,7 @@ fn prune(
         let surplus = names.len().saturating_sub(keep);
         for name in names.iter().take(surplus) {
             if !args.dry_run {
-                folder.remove(name)?;
+                place.remove(name).await?;
             }
             gone.push(name.clone());
         }

@@ -1,19 +1,19 @@
 //! `zkprov restore`: makes an ensemble's data equal to a backup, and reads it back.
 
-use super::backup;
+use super::backup::{self, Fresh, Location};
 use crate::args::Restore;
 use crate::context::Context;
 use crate::error::{CommandError, Exit};
 use crate::input;
 use crate::session::Session;
 use crate::signals::Signals;
-use std::path::{Path, PathBuf};
-use zkprov_engine::backup::{Folder, Restored, restore, take};
+use std::path::Path;
+use zkprov_engine::backup::{Folder, Place, Restored, restore, take};
 use zkprov_engine::cloud::Holder;
 use zkprov_engine::executor::Providers;
 use zkprov_engine::provider::Course;
 use zkprov_engine::providers::zookeeper::Auth;
-use zkprov_plans::backup::{Contents, Difference, difference, is_vacant};
+use zkprov_plans::backup::{Contents, Difference, Manifest, difference, is_vacant};
 use zkprov_plans::document::Desired;
 use zkprov_plans::resource::{ResourceId, ResourceKind, Scope};
 use zkprov_plans::spec::ValidSpec;
@@ -23,18 +23,23 @@ use zkprov_plans::zookeeper::Tree;
 const SHOWN: usize = 10;
 
 pub(super) async fn run(context: &Context, args: &Restore) -> Result<Exit, CommandError> {
-    let folder = backup::place(context, args.to.as_deref());
+    let kept = backup::location(context, args.to.as_deref())?;
+    let given = backup::parse(&args.backup)?;
     let auth = args.auth.iter().map(|text| auth(text)).collect::<Result<Vec<_>, _>>()?;
     let (spec, desired) = backup::single(context, "restore")?;
-    // Before anything is reached: what can't be read as a whole is not restored in part.
-    let (manifest, contents) = Folder::read(&path(&folder, &args.backup))?;
-    context.ui.note(&format!("backup of {}", backup::words(&manifest)));
-    let work = Work { context, args, folder, auth, contents, spec: &spec, desired: &desired };
     let session = Session::open(context).await?;
     let signals = Signals::listen()?;
     let mut stop = signals.stop.clone();
+    let place = kept.reach(&session);
+    let work = async {
+        // Before the ensemble is reached: what can't be read as a whole is not restored in part.
+        let (manifest, contents) = read(&session, &place, given).await?;
+        context.ui.note(&format!("backup of {}", backup::words(&manifest)));
+        let work = Work { context, args, place, auth, contents, spec: &spec, desired: &desired };
+        work.begin(&session).await
+    };
     let result = tokio::select! {
-        result = work.begin(&session) => result,
+        result = work => result,
         // What is made is made; the next run finds what is left to do.
         _ = stop.wait_for(|stop| *stop) => Ok(signals.exit()),
     };
@@ -42,9 +47,23 @@ pub(super) async fn run(context: &Context, args: &Restore) -> Result<Exit, Comma
     result
 }
 
-/// A path that is there, or a name among the backups.
-fn path(folder: &Folder, given: &Path) -> PathBuf {
-    if given.exists() { given.to_owned() } else { folder.of(&given.to_string_lossy()) }
+/// Reads what was given: a URL, a path that is there, or a name among the backups.
+async fn read(
+    session: &Session,
+    place: &Place,
+    given: Location,
+) -> Result<(Manifest, Contents), CommandError> {
+    Ok(match given {
+        Location::Bucket(url) => {
+            let (above, name) = url.split_last().ok_or_else(|| {
+                CommandError::new(Exit::Usage, format!("{url} is a bucket and no backup"))
+                    .hint(format!("zkprov backup list --to {url}"))
+            })?;
+            Location::Bucket(above).reach(session).read(name).await?
+        }
+        Location::Directory(path) if path.exists() => Folder::read(&path)?,
+        Location::Directory(path) => place.read(&path.to_string_lossy()).await?,
+    })
 }
 
 /// `digest:FILE`.
@@ -63,7 +82,7 @@ fn auth(text: &str) -> Result<Auth, CommandError> {
 struct Work<'a> {
     context: &'a Context,
     args: &'a Restore,
-    folder: Folder,
+    place: Place,
     auth: Vec<Auth>,
     contents: Contents,
     spec: &'a ValidSpec,
@@ -93,9 +112,9 @@ impl Work<'_> {
             let before = if is_vacant(&before.loaded.tree) {
                 before
             } else {
-                let (path, taken) =
-                    backup::fresh(self.context, &members, &self.spec.name, &self.folder).await?;
-                self.context.ui.note(&format!("what it has now is kept in {}", path.display()));
+                let Fresh { path, taken, .. } =
+                    backup::fresh(self.context, &members, &self.spec.name, &self.place).await?;
+                self.context.ui.note(&format!("what it has now is kept in {path}"));
                 taken
             };
             Ok(restore(&members, &self.contents, &before, &self.auth, &note).await?)

@@ -38,8 +38,8 @@ fn directory(context: &Context) -> Result<PathBuf, CommandError> {
 async fn serve(context: &Context, args: &Serve) -> Result<Exit, CommandError> {
     let mut options = sandbox_options(context)?.unwrap_or_default();
     options.state = State::Dir(directory(context)?);
-    if let Some([compute, container, file]) = args.ports.as_deref() {
-        options.ports = [*compute, *container, *file];
+    for (port, asked) in options.ports.iter_mut().zip(args.ports.iter().flatten()) {
+        *port = *asked;
     }
     if let (Some(address), Some(path)) = (&args.cluster_endpoint, &args.cluster_ca) {
         let ca_pem = crate::input::text_of(path)?;
@@ -60,8 +60,9 @@ async fn serve(context: &Context, args: &Serve) -> Result<Exit, CommandError> {
          export CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER={}/\n\
          export CLOUDSDK_API_ENDPOINT_OVERRIDES_SERVICEUSAGE={}/\n\
          export CLOUDSDK_API_ENDPOINT_OVERRIDES_FILE={}/\n\
+         export CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE={}/storage/v1/\n\
          export CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true\n",
-        running.compute, running.container, running.container, running.filestore
+        running.compute, running.container, running.container, running.filestore, running.storage
     ))?;
     context.ui.note("serving; Ctrl-C ends it, the state stays");
     let mut signals = crate::signals::Signals::listen()?;

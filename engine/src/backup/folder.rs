@@ -1,43 +1,20 @@
 //! Backups in a directory, a folder each: `ENSEMBLE-TIME` with `manifest.json` and the znodes.
 
+use super::Found;
+use super::files::{MANIFEST, checksum, failed, manifest_text, read_znodes, sort, unusable, write_znodes};
 use crate::error::{ProviderError, ProviderErrorKind};
-use flate2::Compression;
-use flate2::read::GzDecoder;
-use flate2::write::GzEncoder;
-use sha2::{Digest, Sha256};
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use zkprov_plans::backup::{Checksum, Contents, Manifest, Unusable, ZNODES};
+use zkprov_plans::backup::{Contents, Manifest, Unusable, ZNODES};
 
-const MANIFEST: &str = "manifest.json";
 /// What a folder is called while it is written: never taken for a backup.
 const PARTIAL: &str = ".partial-";
-/// The longest line of znodes that is read: 16 MB of data, far above what ZooKeeper takes.
-const LINE: u64 = 24 << 20;
 
 /// A directory with backups.
 #[derive(Debug, Clone)]
 pub struct Folder {
     path: PathBuf,
-}
-
-/// One folder of a directory with backups.
-#[derive(Debug, Clone)]
-pub struct Found {
-    /// Its name.
-    pub name: String,
-    /// What it says about itself, or why that can't be read.
-    pub manifest: Result<Manifest, Unusable>,
-}
-
-fn failed(doing: impl Into<String>, error: &io::Error) -> ProviderError {
-    ProviderError::new(ProviderErrorKind::Failed, doing, error.to_string())
-}
-
-fn unusable(path: &Path, error: &Unusable) -> ProviderError {
-    ProviderError::new(ProviderErrorKind::Failed, format!("reading {}", path.display()), error.to_string())
-        .hint("`zkprov backup list` shows the others; `zkprov backup verify` tells which are whole")
 }
 
 impl Folder {
@@ -77,9 +54,7 @@ impl Folder {
             let manifest = read_manifest(&entry.path());
             found.push(Found { name, manifest });
         }
-        let time =
-            |one: &Found| one.manifest.as_ref().map(|manifest| manifest.time.clone()).unwrap_or_default();
-        found.sort_by(|one, other| (time(one), &one.name).cmp(&(time(other), &other.name)));
+        sort(&mut found);
         Ok(found)
     }
 
@@ -103,12 +78,11 @@ impl Folder {
                 fs::remove_dir_all(&partial)?;
             }
             fs::create_dir_all(&partial)?;
-            let checksum = write_znodes(&partial.join(ZNODES), contents)?;
+            let (file, checksum) = write_znodes(File::create(partial.join(ZNODES))?, contents)?;
+            file.sync_all()?;
             manifest.files.insert(ZNODES.to_owned(), checksum);
-            let mut text = serde_json::to_string_pretty(&manifest)?;
-            text.push('\n');
             let mut file = File::create(partial.join(MANIFEST))?;
-            file.write_all(text.as_bytes())?;
+            file.write_all(manifest_text(&manifest)?.as_bytes())?;
             file.sync_all()?;
             File::open(&partial)?.sync_all()?;
             fs::rename(&partial, &target)?;
@@ -133,13 +107,16 @@ impl Folder {
     /// # Errors
     /// When it is not there, cut, or changed.
     pub fn read(path: &Path) -> Result<(Manifest, Contents), ProviderError> {
-        let manifest = read_manifest(path).map_err(|error| unusable(path, &error))?;
+        let broken = |error| unusable(&path.display().to_string(), &error);
+        let manifest = read_manifest(path).map_err(broken)?;
         let file = path.join(ZNODES);
-        let checksum =
-            checksum(&file).map_err(|error| failed(format!("reading {}", file.display()), &error))?;
-        manifest.compare(ZNODES, &checksum).map_err(|error| unusable(path, &error))?;
-        let contents = read_znodes(&file)?;
-        manifest.compare_counts(&contents).map_err(|error| unusable(path, &error))?;
+        let open = || File::open(&file);
+        let place = file.display().to_string();
+        let reading = |error| failed(format!("reading {place}"), &error);
+        let found = open().and_then(checksum).map_err(reading)?;
+        manifest.compare(ZNODES, &found).map_err(broken)?;
+        let contents = read_znodes(open().map_err(reading)?, &place)?;
+        manifest.compare_counts(&contents).map_err(broken)?;
         Ok((manifest, contents))
     }
 }
@@ -153,65 +130,4 @@ fn read_manifest(path: &Path) -> Result<Manifest, Unusable> {
         }
     })?;
     Manifest::read(&text)
-}
-
-fn write_znodes(path: &Path, contents: &Contents) -> io::Result<Checksum> {
-    let mut packed = GzEncoder::new(
-        Hashing { file: File::create(path)?, hash: Sha256::new(), bytes: 0 },
-        Compression::default(),
-    );
-    for line in contents.lines() {
-        packed.write_all(line.as_bytes())?;
-    }
-    let written = packed.finish()?;
-    written.file.sync_all()?;
-    Ok(Checksum { bytes: written.bytes, sha256: digits(written.hash) })
-}
-
-fn checksum(path: &Path) -> io::Result<Checksum> {
-    let mut hashing = Hashing { file: io::sink(), hash: Sha256::new(), bytes: 0 };
-    io::copy(&mut File::open(path)?, &mut hashing)?;
-    Ok(Checksum { bytes: hashing.bytes, sha256: digits(hashing.hash) })
-}
-
-fn read_znodes(path: &Path) -> Result<Contents, ProviderError> {
-    let doing = || format!("reading {}", path.display());
-    let file = File::open(path).map_err(|error| failed(doing(), &error))?;
-    let mut lines = BufReader::new(GzDecoder::new(BufReader::new(file)));
-    let (mut contents, mut number, mut line) = (Contents::default(), 0, String::new());
-    loop {
-        line.clear();
-        let read = (&mut lines).take(LINE).read_line(&mut line).map_err(|error| failed(doing(), &error))?;
-        if read == 0 {
-            return Ok(contents);
-        }
-        number += 1;
-        contents
-            .read_line(number, line.trim_end())
-            .map_err(|error| ProviderError::new(ProviderErrorKind::Failed, doing(), error.to_string()))?;
-    }
-}
-
-/// Writes on, and keeps count.
-struct Hashing<W> {
-    file: W,
-    hash: Sha256,
-    bytes: u64,
-}
-
-impl<W: Write> Write for Hashing<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hash.update(bytes.get(..written).unwrap_or_default());
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-fn digits(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

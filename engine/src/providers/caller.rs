@@ -23,6 +23,17 @@ const WRITE_FACTOR: u32 = 3;
 /// Pages of one list: far more than any project has, and an end for a server that never stops.
 const MAX_PAGES: usize = 10_000;
 
+/// How long a call that may be repeated is tried.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// Time-out of one try.
+    pub(super) time: Duration,
+    /// How often.
+    pub(super) tries: u32,
+    /// No further try begins after this.
+    pub(super) total: Duration,
+}
+
 /// Makes calls of one API.
 #[derive(Clone)]
 pub(super) struct Caller {
@@ -41,18 +52,32 @@ impl Caller {
     where
         F: Future<Output = Answered<T>>,
     {
-        let doing = format!("reading {what}");
+        let patience = Patience { time: self.pace.request, tries: READ_TRIES, total: READ_PATIENCE };
+        self.repeat(&format!("reading {what}"), patience, send).await
+    }
+
+    /// A call that may come twice, repeated when that may help: a read, or a write that is as good as one when its answer
+    /// is lost.
+    pub(super) async fn repeat<T, F>(
+        &self,
+        doing: &str,
+        patience: Patience,
+        send: impl Fn() -> F,
+    ) -> Result<T, ProviderError>
+    where
+        F: Future<Output = Answered<T>>,
+    {
         let begin = Instant::now();
         let mut backoff = Backoff::retrying(&self.pace);
         let mut tries = 1;
         loop {
-            let error = match self.once(&doing, Intent::Read, self.pace.request, send()).await {
+            let error = match self.once(doing, Intent::Read, patience.time, send()).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             let pause = error.retry_after.unwrap_or_default().max(backoff.pause());
-            let hopeless = error.kind != ProviderErrorKind::Transient || tries == READ_TRIES;
-            if hopeless || begin.elapsed() + pause > READ_PATIENCE {
+            let hopeless = error.kind != ProviderErrorKind::Transient || tries == patience.tries;
+            if hopeless || begin.elapsed() + pause > patience.total {
                 return Err(error);
             }
             tracing::debug!(%error, ?pause, "trying again");
@@ -103,7 +128,7 @@ impl Caller {
         self.bounded(doing, Intent::Read, time, send).await
     }
 
-    fn write_time(&self) -> Duration {
+    pub(super) fn write_time(&self) -> Duration {
         self.pace.request * WRITE_FACTOR
     }
 

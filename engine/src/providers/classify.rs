@@ -12,6 +12,7 @@ pub(super) enum Api {
     Compute,
     Container,
     Filestore,
+    Storage,
 }
 
 impl Api {
@@ -20,6 +21,7 @@ impl Api {
             Self::Compute => "Compute Engine API",
             Self::Container => "Kubernetes Engine API",
             Self::Filestore => "Cloud Filestore API",
+            Self::Storage => "Cloud Storage API",
         }
     }
 
@@ -28,6 +30,7 @@ impl Api {
             Self::Compute => "compute.googleapis.com",
             Self::Container => "container.googleapis.com",
             Self::Filestore => "file.googleapis.com",
+            Self::Storage => "storage.googleapis.com",
         }
     }
 
@@ -36,6 +39,7 @@ impl Api {
             Self::Compute => "roles/compute.admin",
             Self::Container => "roles/container.admin",
             Self::Filestore => "roles/file.editor",
+            Self::Storage => "roles/storage.objectAdmin",
         }
     }
 }
@@ -220,6 +224,8 @@ impl Answer {
                 "ask for more at https://console.cloud.google.com/iam-admin/quotas, or ask for less in the file".to_owned()
             }
             401 => "gcloud auth application-default login".to_owned(),
+            // Who may is the bucket's own matter, and its name is not known here.
+            403 if api == Api::Storage => String::new(),
             403 => {
                 let missing = self.permission.as_ref().map(|name| format!(" ({name} is missing)")).unwrap_or_default();
                 format!(
@@ -261,7 +267,7 @@ fn payload_text(error: &Error) -> String {
 }
 
 /// `compute.instances.list` in `Required 'compute.instances.list' permission for 'projects/p'`.
-fn quoted_permission(message: &str) -> Option<String> {
+pub(super) fn quoted_permission(message: &str) -> Option<String> {
     let words = message.split(['\'', '"']).skip(1).step_by(2);
     let is_permission = |word: &&str| {
         word.split('.').count() == 3 && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '.')

@@ -14,5 +14,6 @@ pub mod kubernetes;
 mod labels;
 mod names;
 mod scan;
+pub mod storage;
 mod strict;
 pub mod zookeeper;

@@ -79,6 +79,9 @@ pub enum Unusable {
     /// A file that is not there.
     #[error("{0} is missing")]
     Missing(String),
+    /// The znodes alone, in a place where the manifest is written last and deleted first.
+    #[error("it has no manifest: it is being written or deleted, or that was cut")]
+    Unfinished,
     /// A file that was cut or changed.
     #[error("{file} is not what the manifest says: {what}")]
     Changed {

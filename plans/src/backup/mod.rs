@@ -1,11 +1,13 @@
 //! Backups of an ensemble's data: what one consists of, and what a restore changes.
 
+mod bucket;
 mod contents;
 mod difference;
 mod manifest;
 #[cfg(test)]
 mod tests;
 
+pub use bucket::{BadBucketUrl, BucketUrl};
 pub use contents::{BadLine, Contents, Saved};
 pub use difference::{Counter, Difference, difference, is_vacant};
 pub use manifest::{Checksum, Counts, FORMAT, Manifest, Source, Unusable, ZNODES};

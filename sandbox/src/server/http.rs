@@ -195,7 +195,7 @@ fn stream(
     let (sender, receiver) = mpsc::channel(16);
     let cluster = match service {
         Service::Kubernetes(key) => key.clone(),
-        Service::Compute | Service::Container | Service::Filestore => String::new(),
+        Service::Compute | Service::Container | Service::Filestore | Service::Storage => String::new(),
     };
     let core = Arc::clone(core);
     tokio::spawn(async move {

@@ -1,6 +1,6 @@
 //! The shell around the world: loopback HTTP and TLS, the state file, the wall clock, injected faults.
 //!
-//! One process serves three Google APIs on a port each, and the Kubernetes API of every running cluster on a port of its
+//! One process serves four Google APIs on a port each, and the Kubernetes API of every running cluster on a port of its
 //! own. Several processes may serve one state directory at once; they take turns by request.
 
 mod admin;
@@ -91,8 +91,8 @@ pub struct OutsideCluster {
 pub struct Options {
     /// Where the world is kept.
     pub state: State,
-    /// Ports of Compute Engine, GKE and Filestore, in this order; 0 is any free port.
-    pub ports: [u16; 3],
+    /// Ports of Compute Engine, GKE, Filestore and Cloud Storage, in this order; 0 is any free port.
+    pub ports: [u16; 4],
     /// How virtual time goes on.
     pub clock: Clock,
     /// Seed of a new world's ids. A stored world goes on with its own.
@@ -132,7 +132,7 @@ pub enum StartError {
 pub struct LogEntry {
     /// Virtual time of its arrival, before the clock was read again.
     pub at: Time,
-    /// `compute`, `container`, `filestore` or `kubernetes`.
+    /// `compute`, `container`, `filestore`, `storage` or `kubernetes`.
     pub service: String,
     /// HTTP method.
     pub method: String,
@@ -151,6 +151,8 @@ pub struct Running {
     pub container: String,
     /// Base URL of the Filestore API.
     pub filestore: String,
+    /// Base URL of the Cloud Storage API.
+    pub storage: String,
     core: Arc<Core>,
     running: watch::Sender<bool>,
     tasks: JoinSet<()>,
@@ -183,7 +185,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let core = Arc::new(Core::new(directory, listeners, &options)?);
     let (running, _) = watch::channel(true);
     let mut tasks = JoinSet::new();
-    let services = [Service::Compute, Service::Container, Service::Filestore];
+    let services = [Service::Compute, Service::Container, Service::Filestore, Service::Storage];
     let mut urls = Vec::with_capacity(services.len());
     for (service, port) in services.into_iter().zip(options.ports) {
         let error = |source| StartError::Listen { port, source };
@@ -199,7 +201,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     ));
     let mut urls = urls.into_iter();
     let mut url = || urls.next().unwrap_or_default();
-    Ok(Running { compute: url(), container: url(), filestore: url(), core, running, tasks })
+    Ok(Running { compute: url(), container: url(), filestore: url(), storage: url(), core, running, tasks })
 }
 
 impl Running {

@@ -117,6 +117,7 @@ impl Lab {
             compute: Some(self.running.compute.clone()),
             container: Some(self.running.container.clone()),
             filestore: Some(self.running.filestore.clone()),
+            storage: Some(self.running.storage.clone()),
         };
         let connection =
             Connection { endpoints, credentials: CredentialSource::Anonymous, pace: PACE, parallelism: 8 };

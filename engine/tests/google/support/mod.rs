@@ -15,7 +15,12 @@ use zkprov_plans::spec::{Defaults, Source, ValidSpec, load};
 pub(crate) fn connection(url: &str) -> Connection {
     let endpoint = Some(url.to_owned());
     Connection {
-        endpoints: Endpoints { compute: endpoint.clone(), container: endpoint.clone(), filestore: endpoint },
+        endpoints: Endpoints {
+            compute: endpoint.clone(),
+            container: endpoint.clone(),
+            filestore: endpoint.clone(),
+            storage: endpoint,
+        },
         credentials: CredentialSource::Anonymous,
         pace: Pace {
             poll: Duration::from_millis(2),

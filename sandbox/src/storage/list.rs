@@ -1,0 +1,57 @@
+//! Lists of objects: by name, whole or by folders, page by page.
+
+use super::Bucket;
+use super::failure::Failure;
+use crate::api::{Request, percent_decode};
+use serde_json::{Value, json};
+
+/// Objects and folders on a page.
+const MOST: usize = 1_000;
+
+/// One page. Its token is the last name that was on the page before.
+pub(super) fn page(name: &str, bucket: &Bucket, request: &Request) -> Result<Value, Failure> {
+    let text = |parameter: &str| request.query(parameter).unwrap_or_default();
+    let (prefix, delimiter) = (text("prefix"), text("delimiter"));
+    let after = request.query("pageToken").map(percent_decode);
+    let most = match request.query("maxResults") {
+        Some(number) => number.parse().map_err(|_| {
+            Failure::new(400, "invalidParameter", format!("Invalid value for parameter maxResults: {number}"))
+        })?,
+        None => MOST,
+    };
+    let most = most.clamp(1, MOST);
+    let (mut items, mut prefixes, mut last) = (Vec::new(), Vec::new(), None);
+    for (object, found) in &bucket.objects {
+        let Some(rest) = object.strip_prefix(prefix) else { continue };
+        // Up to the next delimiter, and with it.
+        let folder = match rest.find(delimiter) {
+            Some(at) if !delimiter.is_empty() => object.get(..prefix.len() + at + delimiter.len()),
+            Some(_) | None => None,
+        };
+        let key = folder.unwrap_or(object);
+        if after.as_deref().is_some_and(|after| key <= after) || last.as_deref() == Some(key) {
+            continue;
+        }
+        if items.len() + prefixes.len() == most {
+            let mut page = rendered(items, prefixes);
+            page["nextPageToken"] = json!(last);
+            return Ok(page);
+        }
+        match folder {
+            Some(folder) => prefixes.push(json!(folder)),
+            None => items.push(found.render(name, object)),
+        }
+        last = Some(key.to_owned());
+    }
+    Ok(rendered(items, prefixes))
+}
+
+fn rendered(items: Vec<Value>, prefixes: Vec<Value>) -> Value {
+    let mut page = json!({ "kind": "storage#objects" });
+    for (field, values) in [("items", items), ("prefixes", prefixes)] {
+        if !values.is_empty() {
+            page[field] = Value::Array(values);
+        }
+    }
+    page
+}

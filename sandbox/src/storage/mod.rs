@@ -1,0 +1,245 @@
+//! Cloud Storage's JSON API: buckets, and objects in them.
+//!
+//! What the real service does with a parameter that is not here (versions, soft deletes, conditions on metadata, resumable
+//! uploads) is refused, not ignored.
+
+mod failure;
+mod list;
+mod object;
+#[cfg(test)]
+mod tests;
+mod upload;
+
+use crate::api::{Answer, Context, Request, Response, Time};
+use crate::rest::{base64, project_number, timestamp};
+use failure::Failure;
+use object::Object;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// Where self links point, whichever host was called.
+const HOST: &str = "https://www.googleapis.com/storage/v1";
+/// Parameters that change what is done, and that are not here.
+const NOT_HERE: &[&str] = &[
+    "endOffset",
+    "filter",
+    "generation",
+    "ifGenerationNotMatch",
+    "ifMetagenerationMatch",
+    "ifMetagenerationNotMatch",
+    "includeFoldersAsPrefixes",
+    "includeTrailingDelimiter",
+    "matchGlob",
+    "softDeleted",
+    "startOffset",
+    "versions",
+];
+/// Fields of a bucket that are kept as they are given.
+const BUCKET_FIELDS: &[&str] =
+    &["iamConfiguration", "labels", "location", "softDeletePolicy", "storageClass", "versioning"];
+
+/// All of Cloud Storage. Names of buckets belong to no project.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Storage {
+    buckets: BTreeMap<String, Bucket>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Bucket {
+    project: String,
+    created: Time,
+    given: Map<String, Value>,
+    objects: BTreeMap<String, Object>,
+}
+
+impl Storage {
+    /// Answers a request.
+    pub fn handle(&mut self, request: &Request, context: &mut Context<'_>) -> Answer {
+        let reply = self.reply(request, context);
+        reply.unwrap_or_else(|failure| failure.response(is_media(request))).into()
+    }
+
+    /// The buckets' names, each with the number of its objects.
+    #[must_use]
+    pub fn summary(&self) -> Value {
+        self.buckets.iter().map(|(name, bucket)| (name.clone(), json!(bucket.objects.len()))).collect()
+    }
+
+    fn reply(&mut self, request: &Request, context: &Context<'_>) -> Result<Response, Failure> {
+        let here = |(name, _): &&(String, String)| NOT_HERE.contains(&name.as_str());
+        // What is asked to be off is as it is.
+        if let Some((name, _)) = request.query.iter().filter(|(_, value)| value != "false").find(here) {
+            return Err(Failure::not_here(&format!("the parameter {name}")));
+        }
+        let segments = request.segments();
+        let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let json = |value: Value| Ok(Response::json(200, &value));
+        match (request.method.as_str(), parts.as_slice()) {
+            ("GET", ["storage", "v1", "b"]) => json(self.list_buckets(request)?),
+            ("POST", ["storage", "v1", "b"]) => json(self.create_bucket(request, context)?),
+            ("GET", ["storage", "v1", "b", name]) => json(self.bucket(name)?.render(name)),
+            ("DELETE", ["storage", "v1", "b", name]) => self.delete_bucket(name),
+            ("GET", ["storage", "v1", "b", name, "o"]) => {
+                json(list::page(name, self.bucket(name)?, request)?)
+            }
+            ("POST", ["upload", "storage", "v1", "b", name, "o"]) => {
+                let upload = upload::read(request)?;
+                let bucket = self.bucket_mut(name)?;
+                json(bucket.insert(name, upload, request, context.now)?)
+            }
+            ("GET", ["storage", "v1", "b", name, "o", object]) => {
+                let found = self.bucket(name)?.object(name, object, request)?;
+                if is_media(request) { Ok(found.media()) } else { json(found.render(name, object)) }
+            }
+            ("GET", ["download", "storage", "v1", "b", name, "o", object]) => {
+                Ok(self.bucket(name)?.object(name, object, request)?.media())
+            }
+            ("DELETE", ["storage", "v1", "b", name, "o", object]) => {
+                let bucket = self.bucket_mut(name)?;
+                bucket.object(name, object, request)?;
+                bucket.objects.remove(*object);
+                Ok(Response { status: 204, headers: Vec::new(), body: Vec::new() })
+            }
+            ("PUT" | "PATCH" | "POST", ["storage" | "upload" | "resumable", ..]) => {
+                Err(Failure::not_here("this method"))
+            }
+            _ => Err(Failure::new(404, "notFound", "Not Found")),
+        }
+    }
+
+    fn bucket(&self, name: &str) -> Result<&Bucket, Failure> {
+        self.buckets.get(name).ok_or_else(no_bucket)
+    }
+
+    fn bucket_mut(&mut self, name: &str) -> Result<&mut Bucket, Failure> {
+        self.buckets.get_mut(name).ok_or_else(no_bucket)
+    }
+
+    fn list_buckets(&self, request: &Request) -> Result<Value, Failure> {
+        let project = project(request)?;
+        let prefix = request.query("prefix").unwrap_or_default();
+        let own =
+            self.buckets.iter().filter(|(name, own)| own.project == project && name.starts_with(prefix));
+        let items: Vec<Value> = own.map(|(name, bucket)| bucket.render(name)).collect();
+        Ok(if items.is_empty() {
+            json!({ "kind": "storage#buckets" })
+        } else {
+            json!({ "kind": "storage#buckets", "items": items })
+        })
+    }
+
+    fn create_bucket(&mut self, request: &Request, context: &Context<'_>) -> Result<Value, Failure> {
+        let project = project(request)?.to_owned();
+        let mut given = upload::fields(&request.body)?;
+        let Some(Value::String(name)) = given.remove("name") else {
+            return Err(Failure::new(400, "required", "Required parameter: bucket.name"));
+        };
+        if let Some(field) = given.keys().find(|field| !BUCKET_FIELDS.contains(&field.as_str())) {
+            return Err(Failure::not_here(&format!("the bucket's field {field}")));
+        }
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
+        if !(3..=222).contains(&name.len()) || !name.chars().all(allowed) {
+            return Err(Failure::new(400, "invalid", format!("Invalid bucket name: '{name}'")));
+        }
+        if self.buckets.contains_key(&name) {
+            let why = "Your previous request to create the named bucket succeeded and you already own it.";
+            return Err(Failure::new(409, "conflict", why));
+        }
+        let bucket = Bucket { project, created: context.now, given, objects: BTreeMap::new() };
+        let value = bucket.render(&name);
+        self.buckets.insert(name, bucket);
+        Ok(value)
+    }
+
+    fn delete_bucket(&mut self, name: &str) -> Result<Response, Failure> {
+        if !self.bucket(name)?.objects.is_empty() {
+            return Err(Failure::new(409, "conflict", "The bucket you tried to delete is not empty."));
+        }
+        self.buckets.remove(name);
+        Ok(Response { status: 204, headers: Vec::new(), body: Vec::new() })
+    }
+}
+
+impl Bucket {
+    fn insert(
+        &mut self,
+        bucket: &str,
+        upload: upload::Upload,
+        request: &Request,
+        now: Time,
+    ) -> Result<Value, Failure> {
+        let there = self.objects.get(&upload.name);
+        condition(request, there.map_or(0, |object| object.generation))?;
+        // The microsecond of its creation, and never one that was there before.
+        let generation = there.map_or(0, |object| object.generation + 1).max(now * 1000);
+        let object = Object::new(upload.fields, upload.media, generation, now)?;
+        let value = object.render(bucket, &upload.name);
+        self.objects.insert(upload.name, object);
+        Ok(value)
+    }
+
+    /// An object, if it fits the request's condition.
+    fn object(&self, bucket: &str, name: &str, request: &Request) -> Result<&Object, Failure> {
+        let missing = || Failure::new(404, "notFound", format!("No such object: {bucket}/{name}"));
+        let object = self.objects.get(name).ok_or_else(missing)?;
+        condition(request, object.generation)?;
+        Ok(object)
+    }
+
+    fn render(&self, name: &str) -> Value {
+        let created = timestamp(self.created);
+        let location = self.given.get("location").and_then(Value::as_str).unwrap_or("US").to_uppercase();
+        let many = matches!(location.as_str(), "US" | "EU" | "ASIA");
+        let mut value = json!({
+            "kind": "storage#bucket",
+            "id": name,
+            "name": name,
+            "selfLink": format!("{HOST}/b/{name}"),
+            "projectNumber": project_number(&self.project).to_string(),
+            "generation": (self.created * 1000).to_string(),
+            "metageneration": "1",
+            "locationType": if many { "multi-region" } else { "region" },
+            "storageClass": "STANDARD",
+            "softDeletePolicy": { "retentionDurationSeconds": "604800", "effectiveTime": created },
+            "etag": base64(&self.created.to_be_bytes()),
+            "timeCreated": created,
+            "updated": created,
+        });
+        for (field, given) in &self.given {
+            value[field] = given.clone();
+        }
+        value["location"] = json!(location);
+        value
+    }
+}
+
+/// `ifGenerationMatch`: the generation that has to be there, 0 for none.
+fn condition(request: &Request, there: u64) -> Result<(), Failure> {
+    let Some(wanted) = request.query("ifGenerationMatch") else { return Ok(()) };
+    let wanted: u64 = wanted.parse().map_err(|_| {
+        Failure::new(
+            400,
+            "invalidParameter",
+            format!("Invalid value for parameter ifGenerationMatch: {wanted}"),
+        )
+    })?;
+    if wanted == there {
+        return Ok(());
+    }
+    let why = "At least one of the pre-conditions you specified did not hold.";
+    Err(Failure::new(412, "conditionNotMet", why).at("If-Match"))
+}
+
+fn project(request: &Request) -> Result<&str, Failure> {
+    request.query("project").ok_or_else(|| Failure::new(400, "required", "Required parameter: project"))
+}
+
+fn no_bucket() -> Failure {
+    Failure::new(404, "notFound", "The specified bucket does not exist.")
+}
+
+/// Whether an object's bytes are asked for, and not what there is to say of it.
+fn is_media(request: &Request) -> bool {
+    request.query("alt") == Some("media") || request.path.starts_with("/download/")
+}
