@@ -7,5 +7,6 @@ mod google {
     mod failures;
     mod observe;
     mod readiness;
+    mod storage;
     mod support;
 }
