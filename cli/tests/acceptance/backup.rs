@@ -11,16 +11,16 @@ use zkprov_plans::backup::{Contents, Counts, FORMAT, Manifest, Saved, Source};
 use zkprov_plans::zookeeper::{Acl, Stat, Zxid};
 use zkprov_tests::Bench;
 
-fn acl(perms: i32, scheme: &str, id: &str) -> Acl {
+pub(crate) fn acl(perms: i32, scheme: &str, id: &str) -> Acl {
     Acl { perms, scheme: scheme.to_owned(), id: id.to_owned() }
 }
 
-fn open() -> Vec<Acl> {
+pub(crate) fn open() -> Vec<Acl> {
     vec![acl(31, "world", "anyone")]
 }
 
 /// A backup as one could have been taken: by path its data, its ACL and how many nodes were ever made below it.
-fn backup(bench: &Bench, name: &str, znodes: &[(&str, &[u8], Vec<Acl>, i32)]) -> PathBuf {
+pub(crate) fn backup(bench: &Bench, name: &str, znodes: &[(&str, &[u8], Vec<Acl>, i32)]) -> PathBuf {
     let node = |data: &[u8], acl: &[Acl], creates: i32| Saved {
         data: Some(data.to_vec()),
         acl: acl.to_vec(),
@@ -50,13 +50,13 @@ fn backup(bench: &Bench, name: &str, znodes: &[(&str, &[u8], Vec<Acl>, i32)]) ->
 }
 
 /// What a restore has to bring back: everything but ZooKeeper's own nodes, the ephemeral ones, and the transactions.
-fn comparable(backup: &Path) -> BTreeMap<String, (Vec<u8>, Vec<Acl>)> {
+pub(crate) fn comparable(backup: &Path) -> BTreeMap<String, (Vec<u8>, Vec<Acl>)> {
     let (_, contents) = Folder::read(backup).unwrap();
     let kept = contents.znodes.into_iter().filter(|(path, _)| !path.starts_with("/zookeeper"));
     kept.map(|(path, saved)| (path, (saved.data.unwrap_or_default(), saved.acl))).collect()
 }
 
-fn varied(bench: &Bench) -> PathBuf {
+pub(crate) fn varied(bench: &Bench) -> PathBuf {
     // The digest of user:secret.
     let owner = acl(31, "digest", "user:5w9W4eL3797Y4Wq8AcKUPPk8ha4=");
     let closed = vec![owner.clone()];

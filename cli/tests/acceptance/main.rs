@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod backup;
+mod bucket;
 mod config;
 mod havoc;
 mod ids;

@@ -30,10 +30,18 @@ impl Document {
         let service = self.0["servicePath"].as_str().unwrap_or_default();
         let fits = |method: &&Value| {
             let template = method.get("flatPath").or_else(|| method.get("path")).and_then(Value::as_str);
+            // Bytes are uploaded to a path of their own.
+            let upload = method.pointer("/mediaUpload/protocols/simple/path").and_then(Value::as_str);
             method["httpMethod"] == http
-                && template.is_some_and(|template| matches(&format!("/{service}{template}"), path))
+                && (template.is_some_and(|template| matches(&format!("/{service}{template}"), path))
+                    || upload.is_some_and(|template| matches(template, path)))
         };
         methods(&self.0).into_iter().find(fits)
+    }
+
+    /// Whether a method has a parameter, of its own or as every method has it.
+    pub(crate) fn has_parameter(&self, method: &Value, name: &str) -> bool {
+        [method, &self.0].iter().any(|holder| holder["parameters"].get(name).is_some())
     }
 
     /// Fields of a message; `Message.field` is a message described in place.
