@@ -74,7 +74,8 @@ pub(super) fn classify(api: Api, intent: Intent, doing: &str, error: Error) -> P
         let (kind, hint) = (answer.kind(intent), answer.hint(api));
         let mut mine = at(kind, answer.message.clone()).hint(hint);
         mine.retry_after = answer.retry_after;
-        return mine.because(error);
+        // All that it says is in the message.
+        return mine;
     }
     if error.is_connect() {
         return at(Transient, format!("{} can't be reached: {}", api.title(), root_cause(&error)))

@@ -19,6 +19,8 @@ use serde::Deserialize;
 use std::time::Duration;
 
 const ENDPOINT: &str = "https://storage.googleapis.com";
+/// How a 404 begins that is about an object, and not about its bucket.
+const NO_OBJECT: &str = "No such object";
 /// Tries of one call, and no further one after this time: what is written here has taken a while to come by.
 const TRIES: u32 = 8;
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -268,14 +270,14 @@ fn not_sent(error: reqwest::Error) -> Error {
 fn present<T>(answer: Result<T, ProviderError>) -> Result<Option<T>, ProviderError> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
-        Err(error) if is_absent(&error, "No such object") => Ok(None),
+        Err(error) if is_absent(&error, NO_OBJECT) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
 /// Adds the next command to what can be said of a bucket.
 fn explained(error: ProviderError, bucket: &str) -> ProviderError {
-    if error.kind == ProviderErrorKind::NotFound && error.message.contains("bucket does not exist") {
+    if error.kind == ProviderErrorKind::NotFound && !is_absent(&error, NO_OBJECT) {
         return error.hint(format!(
             "zkprov makes no buckets: gcloud storage buckets create gs://{bucket} --location=LOCATION \
              --uniform-bucket-level-access --public-access-prevention"

@@ -1,7 +1,7 @@
 //! Lists of objects: by name, whole or by folders, page by page.
 
-use super::Bucket;
 use super::failure::Failure;
+use super::{Bucket, origin};
 use crate::api::{Request, percent_decode};
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ pub(super) fn page(name: &str, bucket: &Bucket, request: &Request) -> Result<Val
         })?,
         None => MOST,
     };
-    let most = most.clamp(1, MOST);
+    let (most, origin) = (most.clamp(1, MOST), origin(request));
     let (mut items, mut prefixes, mut last) = (Vec::new(), Vec::new(), None);
     for (object, found) in &bucket.objects {
         let Some(rest) = object.strip_prefix(prefix) else { continue };
@@ -39,7 +39,7 @@ pub(super) fn page(name: &str, bucket: &Bucket, request: &Request) -> Result<Val
         }
         match folder {
             Some(folder) => prefixes.push(json!(folder)),
-            None => items.push(found.render(name, object)),
+            None => items.push(found.render(name, object, &origin)),
         }
         last = Some(key.to_owned());
     }

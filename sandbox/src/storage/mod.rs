@@ -24,7 +24,6 @@ const HOST: &str = "https://www.googleapis.com/storage/v1";
 const NOT_HERE: &[&str] = &[
     "endOffset",
     "filter",
-    "generation",
     "ifGenerationNotMatch",
     "ifMetagenerationMatch",
     "ifMetagenerationNotMatch",
@@ -90,7 +89,11 @@ impl Storage {
             }
             ("GET", ["storage", "v1", "b", name, "o", object]) => {
                 let found = self.bucket(name)?.object(name, object, request)?;
-                if is_media(request) { Ok(found.media()) } else { json(found.render(name, object)) }
+                if is_media(request) {
+                    Ok(found.media())
+                } else {
+                    json(found.render(name, object, &origin(request)))
+                }
             }
             ("GET", ["download", "storage", "v1", "b", name, "o", object]) => {
                 Ok(self.bucket(name)?.object(name, object, request)?.media())
@@ -174,15 +177,17 @@ impl Bucket {
         // The microsecond of its creation, and never one that was there before.
         let generation = there.map_or(0, |object| object.generation + 1).max(now * 1000);
         let object = Object::new(upload.fields, upload.media, generation, now)?;
-        let value = object.render(bucket, &upload.name);
+        let value = object.render(bucket, &upload.name, &origin(request));
         self.objects.insert(upload.name, object);
         Ok(value)
     }
 
-    /// An object, if it fits the request's condition.
+    /// An object, if it is of the generation that is asked for and fits the request's condition.
     fn object(&self, bucket: &str, name: &str, request: &Request) -> Result<&Object, Failure> {
         let missing = || Failure::new(404, "notFound", format!("No such object: {bucket}/{name}"));
-        let object = self.objects.get(name).ok_or_else(missing)?;
+        let asked = request.query("generation");
+        let of = |object: &&Object| asked.is_none_or(|asked| asked == object.generation.to_string());
+        let object = self.objects.get(name).filter(of).ok_or_else(missing)?;
         condition(request, object.generation)?;
         Ok(object)
     }
@@ -237,6 +242,14 @@ fn project(request: &Request) -> Result<&str, Failure> {
 
 fn no_bucket() -> Failure {
     Failure::new(404, "notFound", "The specified bucket does not exist.")
+}
+
+/// Where the request came to, which is where an object's bytes can be had as well.
+fn origin(request: &Request) -> String {
+    match request.header("host") {
+        Some(host) => format!("http://{host}"),
+        None => "https://storage.googleapis.com".to_owned(),
+    }
 }
 
 /// Whether an object's bytes are asked for, and not what there is to say of it.

@@ -44,15 +44,14 @@ impl Object {
     }
 
     /// What there is to say of it.
-    pub(super) fn render(&self, bucket: &str, name: &str) -> Value {
+    pub(super) fn render(&self, bucket: &str, name: &str, origin: &str) -> Value {
         let generation = self.generation.to_string();
         let (path, created) = (format!("b/{bucket}/o/{}", encode(name)), timestamp(self.created));
         let mut value = json!({
             "kind": "storage#object",
             "id": format!("{bucket}/{name}/{generation}"),
             "selfLink": format!("{HOST}/{path}"),
-            "mediaLink":
-                format!("https://storage.googleapis.com/download/storage/v1/{path}?generation={generation}&alt=media"),
+            "mediaLink": format!("{origin}/download/storage/v1/{path}?generation={generation}&alt=media"),
             "name": name,
             "bucket": bucket,
             "generation": generation,
