@@ -5,6 +5,7 @@
 mod gcloud;
 mod kubectl;
 mod persistent;
+mod storage;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
