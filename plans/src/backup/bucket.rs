@@ -60,10 +60,11 @@ impl FromStr for BucketUrl {
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
         let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-        if !(3..=222).contains(&bucket.len())
-            || !bucket.chars().all(|c| alphanumeric(c) || matches!(c, '-' | '_' | '.'))
-            || !(bucket.starts_with(alphanumeric) && bucket.ends_with(alphanumeric))
-        {
+        let named = (3..=222).contains(&bucket.len())
+            && bucket.chars().all(|c| alphanumeric(c) || matches!(c, '-' | '_' | '.'))
+            && bucket.starts_with(alphanumeric)
+            && bucket.ends_with(alphanumeric);
+        if !named {
             return Err(bad("a bucket's name has 3 or more of a-z, 0-9, `-`, `_` and `.`, \
                 and begins and ends with a letter or digit"));
         }

@@ -27,10 +27,8 @@ impl World {
         self.1 += 1;
         let (mut ids, endpoints) = (Ids::new(1), Endpoints::default());
         let mut context = Context { now: self.1, arrived: self.1, ids: &mut ids, endpoints: &endpoints };
-        match self.0.handle(&request, &mut context) {
-            Answer::Done(response) => response,
-            other => panic!("{other:?}"),
-        }
+        let Answer::Done(response) = self.0.handle(&request, &mut context) else { panic!("no response") };
+        response
     }
 
     fn ok(&mut self, method: &str, target: &str, body: &[u8]) -> Value {
