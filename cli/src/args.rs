@@ -502,7 +502,7 @@ pub(crate) enum Sandbox {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Serve {
-    /// Ports of Compute Engine, GKE, Filestore and Cloud Storage [default: free ones]
+    /// Ports of Compute Engine, GKE, Filestore and Cloud Storage, the last of which may be left out [default: free ones]
     #[arg(long, num_args = 3..=4, value_names = ["COMPUTE", "CONTAINER", "FILE", "STORAGE"])]
     pub(crate) ports: Option<Vec<u16>>,
     /// A Kubernetes API that clusters hand out as theirs, in place of the embedded one

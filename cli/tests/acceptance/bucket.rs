@@ -1,41 +1,26 @@
 //! Backups in a bucket of the embedded cloud: there and back, cut and damaged ones, and what is told of a missing bucket.
 
 use super::backup::{acl, backup, comparable, open, varied};
-use super::{bench, watch::ask};
+use super::{Shared, bench, watch::ask};
 use serde_json::{Value, json};
 use zkprov_engine::backup::{Folder, Place};
 use zkprov_engine::cloud::Cloud;
 use zkprov_engine::connection::{Connection, CredentialSource, Endpoints, Pace};
 use zkprov_engine::error::ProviderErrorKind;
-use zkprov_tests::{Bench, Output, Program, Served, example};
+use zkprov_tests::{Output, Program};
 
 const PLACE: &str = "gs://backups/zk";
 
-/// An embedded cloud that is served, as Google's own is.
-struct Shared {
-    bench: Bench,
-    served: Served,
+fn shared() -> Shared {
+    let bench = bench();
+    let served = bench.serve();
+    Shared { bench, served }
 }
 
 impl Shared {
-    fn up() -> Self {
-        let bench = bench();
-        let served = bench.serve();
-        Self { bench, served }
-    }
-
-    fn zkprov(&self, line: &str) -> Program {
-        self.served.to(self.bench.bare(line)).args(["-f"]).args([example("tutorial/zkprov.yaml")])
-    }
-
-    fn host(&self) -> &str {
-        let url = self.served.of("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE");
-        url.trim_start_matches("http://").split('/').next().unwrap()
-    }
-
     /// Asks Cloud Storage, or the sandbox itself.
     fn ask(&self, line: &str, body: &str) -> Value {
-        let answer = ask(self.host(), line, "Host: {address}\r\n", body);
+        let answer = ask(self.host("STORAGE"), line, "Host: {address}\r\n", body);
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 20"), "{line}: {answer}");
         serde_json::from_str(body).unwrap_or_default()
@@ -77,7 +62,10 @@ impl Shared {
     /// The same place, as the program reaches it.
     async fn place(&self) -> Place {
         let connection = Connection {
-            endpoints: Endpoints { storage: Some(format!("http://{}", self.host())), ..Endpoints::default() },
+            endpoints: Endpoints {
+                storage: Some(format!("http://{}", self.host("STORAGE"))),
+                ..Endpoints::default()
+            },
             credentials: CredentialSource::Anonymous,
             pace: Pace::default(),
             parallelism: 1,
@@ -100,7 +88,7 @@ fn denied(permission: &str) -> Value {
 
 #[test]
 fn data_goes_to_a_bucket_and_comes_back() {
-    let shared = Shared::up();
+    let shared = shared();
     shared.zkprov("apply --yes").run().exits(0);
     let create = "gcloud storage buckets create gs://backups --location=LOCATION";
     for line in ["backup", "backup list", "backup verify", "backup prune --keep 1", "restore any"] {
@@ -208,7 +196,7 @@ fn refuses_what_is_damaged(shared: &Shared, gone: &str) {
 
 #[test]
 fn a_name_that_exists_is_never_overwritten() {
-    let shared = Shared::up();
+    let shared = shared();
     shared.make_bucket();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

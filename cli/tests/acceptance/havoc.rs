@@ -1,11 +1,11 @@
 //! Havoc on the embedded cloud: what is refused, what is told first, and runs that hold, break their budget, and are cut short.
 
-use super::bench;
+use super::{Shared, bench};
 use regex::Regex;
 use serde_json::Value;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-use zkprov_tests::{Bench, Program, Served, example};
+use zkprov_tests::{Served, example};
 
 /// Virtual seconds in one second while a client writes: the embedded cloud stores its world at each step that time takes, and
 /// a client's connection has every step taken at its time.
@@ -113,30 +113,20 @@ fn a_member_with_a_volume_comes_back_under_its_name() {
     assert_eq!(report["record"]["members"].as_object().unwrap().len(), 3, "{report:#}");
 }
 
-/// An embedded cloud that others can get at, with an ensemble in it.
-struct Shared {
-    bench: Bench,
-    served: Served,
+/// A shared cloud with an ensemble in it.
+fn with_ensemble() -> Shared {
+    let bench = bench();
+    bench.tutorial("apply --yes").run().exits(0);
+    let served = Served::by(bench.sandbox("sandbox serve").env(RATE.0, RATE.1));
+    Shared { bench, served }
 }
 
 impl Shared {
-    fn up() -> Self {
-        let bench = bench();
-        bench.tutorial("apply --yes").run().exits(0);
-        let served = Served::by(bench.sandbox("sandbox serve").env(RATE.0, RATE.1));
-        Self { bench, served }
-    }
-
-    fn zkprov(&self, line: &str) -> Program {
-        self.served.to(self.bench.bare(line)).args(["-f"]).args([example("tutorial/zkprov.yaml")])
-    }
-
     /// Asks Compute Engine about the instances of the zone.
     fn compute(&self, method: &str, path: &str) -> Value {
-        let url = self.served.of("CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE");
-        let host = url.trim_start_matches("http://").split('/').next().unwrap();
         let path = format!("/compute/v1/projects/my-project/zones/us-east1-d/instances{path}");
-        let answer = super::watch::ask(host, &format!("{method} {path}"), "Host: {address}\r\n", "");
+        let answer =
+            super::watch::ask(self.host("COMPUTE"), &format!("{method} {path}"), "Host: {address}\r\n", "");
         serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
     }
 
@@ -165,7 +155,7 @@ impl Shared {
 
 #[test]
 fn a_run_ends_at_once_when_others_break_its_budget() {
-    let shared = Shared::up();
+    let shared = with_ensemble();
     let before = shared.starts();
     let havoc = shared.zkprov("havoc --nodes 1 --rounds 3 --confirm exhibitor").start();
     let other = shared.struck(&before);
@@ -178,7 +168,7 @@ fn a_run_ends_at_once_when_others_break_its_budget() {
 
 #[test]
 fn an_interrupted_run_kills_nothing_more_and_gives_its_lock_back() {
-    let shared = Shared::up();
+    let shared = with_ensemble();
     let before = shared.starts();
     let havoc = shared.zkprov("havoc --nodes 1 --rounds 3 --confirm exhibitor").start();
     let _ = shared.struck(&before);
