@@ -365,9 +365,16 @@ pub(crate) struct Status {
 pub(crate) struct Backup {
     #[command(subcommand)]
     pub(crate) command: Option<Backups>,
-    /// Directory with backups, a folder each, or `gs://BUCKET[/PREFIX]` [default: backups, beside the file]
+    /// Directory with backups, a folder each, or `gs://BUCKET[/PREFIX]` [default: backups, beside the file]; `fileServer` runs the
+    /// scheduled backup now
     #[arg(long, global = true, value_name = "PLACE")]
     pub(crate) to: Option<PathBuf>,
+    /// After the new backup delete the ensemble's oldest, so that N are left, at least 1
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) keep: Option<u32>,
+    /// Reach the cluster as the pod that this runs in, by its service account: for scheduled backups
+    #[arg(long, conflicts_with = "sandbox")]
+    pub(crate) in_cluster: bool,
     /// Form
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,

@@ -20,6 +20,15 @@ pub(crate) struct Session {
 impl Session {
     /// Connects as the options and the environment say.
     pub(crate) async fn open(context: &Context) -> Result<Self, CommandError> {
+        Self::connect(context, false).await
+    }
+
+    /// The same from a pod of the ensemble's cluster, which is reached as that pod.
+    pub(crate) async fn open_in_cluster(context: &Context) -> Result<Self, CommandError> {
+        Self::connect(context, true).await
+    }
+
+    async fn connect(context: &Context, in_cluster: bool) -> Result<Self, CommandError> {
         let mut pace = Pace::default();
         let (sandbox, endpoints, credentials) = match sandbox_options(context)? {
             Some(options) => {
@@ -44,7 +53,8 @@ impl Session {
             (pace.step, pace.formation) = (timeout, timeout);
         }
         let parallelism = usize::from(context.global.parallelism);
-        let cloud = Cloud::connect(Connection { endpoints, credentials, pace, parallelism }).await?;
+        let cloud =
+            Cloud::connect(Connection { endpoints, credentials, pace, parallelism, in_cluster }).await?;
         Ok(Self { cloud, sandbox })
     }
 

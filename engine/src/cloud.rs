@@ -16,7 +16,7 @@ use crate::providers::ensemble::{EnsembleProvider, Members, Page};
 use crate::providers::filestore::FilestoreProvider;
 use crate::providers::gke::{ClusterAccess, GkeProvider};
 use crate::providers::kubernetes::kubeconfig::{ContextUser, KubeContext, gke_context_name};
-use crate::providers::kubernetes::{KubeAccess, KubernetesProvider, TokenSource};
+use crate::providers::kubernetes::{Ended, KubeAccess, KubernetesProvider, TokenSource};
 use crate::providers::storage::Storage;
 use futures::future::{BoxFuture, join, join_all};
 use serde_json::Value;
@@ -139,6 +139,20 @@ impl Cloud {
     #[must_use]
     pub fn bucket(&self, url: BucketUrl) -> Bucket {
         Bucket::new(Arc::clone(&self.storage), url)
+    }
+
+    /// Makes a job of a CronJob of the ensemble's, and waits for its end.
+    ///
+    /// # Errors
+    /// When the cluster can't be reached, when there is no such CronJob, or the job does not end in time.
+    pub async fn run_job(
+        &self,
+        spec: &ValidSpec,
+        cron_job: &ResourceId,
+        progress: Progress<'_>,
+    ) -> Result<Ended, ProviderError> {
+        let inside = self.enter(spec).await?.ok_or_else(|| no_cluster(spec))?;
+        inside.kubernetes.run_job(cron_job, progress).await
     }
 
     /// Waits for operations that are under way on resources of these ensembles, from whichever machine they were
@@ -264,6 +278,7 @@ impl Cloud {
     async fn enter(&self, spec: &ValidSpec) -> Result<Option<Arc<InCluster>>, ProviderError> {
         let name = spec.cluster.name();
         let (key, access) = match &spec.cluster {
+            _ if self.connection.in_cluster => ("this pod's".to_owned(), KubeAccess::Pod),
             Cluster::Kubeconfig { context } => {
                 (format!("context {context}"), KubeAccess::Context(context.clone()))
             }

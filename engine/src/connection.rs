@@ -69,6 +69,8 @@ pub struct Connection {
     pub pace: Pace,
     /// Requests under way at once, at least 1.
     pub parallelism: usize,
+    /// Whether this runs in a pod of the ensemble's cluster, and is to reach it as that pod: whatever cluster the file names.
+    pub in_cluster: bool,
 }
 
 /// Makes `ring` the process's one TLS crypto provider. The clients of Google's APIs and of Kubernetes both take the

@@ -350,12 +350,21 @@ fn headless_no_longer(body: &Value, live: &Live) -> Option<FieldChange> {
 
 /// The key of the file behind a field of a Kubernetes object.
 fn kubernetes_cause(path: &str) -> Option<&'static str> {
-    const CAUSES: [(&str, &str); 25] = [
+    const CAUSES: [(&str, &str); 33] = [
         ("requests.storage", "spec.exhibitor.storage.persistent.size"),
         ("storageClassName", "spec.exhibitor.storage.persistent.class"),
         ("spec.replicas", "spec.exhibitor.replicas"),
         ("data.size", "spec.exhibitor.replicas"),
+        ("spec.schedule", "spec.exhibitor.backup.schedule"),
+        ("spec.timeZone", "spec.exhibitor.backup.timeZone"),
+        ("gcp-service-account", "spec.exhibitor.backup.googleServiceAccount"),
         ("].imagePullPolicy", "spec.exhibitor.pullPolicy"),
+        ("containers[backup].image", "spec.exhibitor.backup.image"),
+        ("containers[backup].resources.requests.cpu", "spec.exhibitor.backup.resources.cpu"),
+        ("containers[backup].resources", "spec.exhibitor.backup.resources.memory"),
+        // Its arguments are one list.
+        ("spec.jobTemplate", "spec.exhibitor.backup"),
+        ("data[zkprov.yaml]", "spec.exhibitor"),
         ("].image", "spec.exhibitor.image"),
         ("].resources.requests.cpu", "spec.exhibitor.resources.cpu"),
         ("].resources", "spec.exhibitor.resources.memory"),

@@ -37,6 +37,8 @@ pub const ENSEMBLE_LABEL: &str = "zkprov-ensemble";
 pub const KUBE_ENSEMBLE_LABEL: &str = "zkprov.dev/ensemble";
 /// The label of pods with volumes, beside those of a Deployment that is being left.
 pub const STORAGE_LABEL: &str = "zkprov.dev/storage";
+/// The label of the pods of scheduled backups, with the ensemble's name.
+pub const BACKUP_LABEL: &str = "zkprov.dev/backup-of";
 /// Firewall rules and resource policies carry no labels: their description ends with this and the ensemble's name.
 pub const OWNER_MARK: &str = "managed by zkprov for ensemble ";
 /// The field manager of our server-side applies.

@@ -14,6 +14,12 @@ pub enum KubeKind {
     ConfigMap,
     /// `v1/Service`
     Service,
+    /// `v1/ServiceAccount`: who a scheduled backup is
+    ServiceAccount,
+    /// `rbac.authorization.k8s.io/v1/Role`: what it may
+    Role,
+    /// `rbac.authorization.k8s.io/v1/RoleBinding`
+    RoleBinding,
     /// `policy/v1/PodDisruptionBudget`
     PodDisruptionBudget,
     /// `networking.k8s.io/v1/NetworkPolicy`
@@ -28,11 +34,13 @@ pub enum KubeKind {
     Deployment,
     /// `apps/v1/StatefulSet`: members with volumes
     StatefulSet,
+    /// `batch/v1/CronJob`: scheduled backups
+    CronJob,
 }
 
 impl KubeKind {
     /// Every kind, in the order they are created.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::Namespace,
         Self::ValidatingAdmissionPolicy,
         Self::ValidatingAdmissionPolicyBinding,
@@ -40,9 +48,13 @@ impl KubeKind {
         Self::NetworkPolicy,
         Self::PodDisruptionBudget,
         Self::Service,
+        Self::ServiceAccount,
+        Self::Role,
+        Self::RoleBinding,
         Self::PersistentVolumeClaim,
         Self::Deployment,
         Self::StatefulSet,
+        Self::CronJob,
     ];
 
     /// Whether objects of this kind run the members' pods.
@@ -53,11 +65,15 @@ impl KubeKind {
             Self::Namespace
             | Self::ConfigMap
             | Self::Service
+            | Self::ServiceAccount
+            | Self::Role
+            | Self::RoleBinding
             | Self::PodDisruptionBudget
             | Self::NetworkPolicy
             | Self::ValidatingAdmissionPolicy
             | Self::ValidatingAdmissionPolicyBinding
-            | Self::PersistentVolumeClaim => false,
+            | Self::PersistentVolumeClaim
+            | Self::CronJob => false,
         }
     }
 
@@ -76,6 +92,9 @@ impl KubeKind {
             Self::Namespace => of("v1", "Namespace", "namespaces", false),
             Self::ConfigMap => of("v1", "ConfigMap", "configmaps", true),
             Self::Service => of("v1", "Service", "services", true),
+            Self::ServiceAccount => of("v1", "ServiceAccount", "serviceaccounts", true),
+            Self::Role => of("rbac.authorization.k8s.io/v1", "Role", "roles", true),
+            Self::RoleBinding => of("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings", true),
             Self::PodDisruptionBudget => of("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", true),
             Self::NetworkPolicy => of("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", true),
             Self::ValidatingAdmissionPolicy => of(
@@ -93,6 +112,7 @@ impl KubeKind {
             Self::PersistentVolumeClaim => of("v1", "PersistentVolumeClaim", "persistentvolumeclaims", true),
             Self::Deployment => of("apps/v1", "Deployment", "deployments", true),
             Self::StatefulSet => of("apps/v1", "StatefulSet", "statefulsets", true),
+            Self::CronJob => of("batch/v1", "CronJob", "cronjobs", true),
         }
     }
 }
@@ -222,6 +242,9 @@ impl ResourceKind {
                 KubeKind::Namespace => "namespace",
                 KubeKind::ConfigMap => "configmap",
                 KubeKind::Service => "service",
+                KubeKind::ServiceAccount => "serviceaccount",
+                KubeKind::Role => "role",
+                KubeKind::RoleBinding => "rolebinding",
                 KubeKind::PodDisruptionBudget => "poddisruptionbudget",
                 KubeKind::NetworkPolicy => "networkpolicy",
                 KubeKind::ValidatingAdmissionPolicy => "validatingadmissionpolicy",
@@ -229,6 +252,7 @@ impl ResourceKind {
                 KubeKind::PersistentVolumeClaim => "persistentvolumeclaim",
                 KubeKind::Deployment => "deployment",
                 KubeKind::StatefulSet => "statefulset",
+                KubeKind::CronJob => "cronjob",
             },
         }
     }

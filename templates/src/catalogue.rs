@@ -33,6 +33,11 @@ pub(crate) const BUILT_IN: &[(&str, &str)] = built_in![
     "pod.yaml.j2",
     "deployment.yaml.j2",
     "stateful-set.yaml.j2",
+    "backup-service-account.yaml.j2",
+    "backup-role.yaml.j2",
+    "backup-role-binding.yaml.j2",
+    "backup-config-map.yaml.j2",
+    "backup-cron-job.yaml.j2",
     "ensemble.json.j2",
 ];
 
@@ -175,6 +180,16 @@ fn kubernetes(spec: &ValidSpec) -> Vec<Entry> {
             }));
             entries.push(object(KubeKind::StatefulSet, own(), "stateful-set.yaml.j2"));
         }
+    }
+    if exhibitor.backup.is_some() {
+        let name = naming::backup(spec);
+        entries.extend([
+            object(KubeKind::ServiceAccount, name.clone(), "backup-service-account.yaml.j2"),
+            object(KubeKind::Role, name.clone(), "backup-role.yaml.j2"),
+            object(KubeKind::RoleBinding, name.clone(), "backup-role-binding.yaml.j2"),
+            object(KubeKind::ConfigMap, name.clone(), "backup-config-map.yaml.j2"),
+            object(KubeKind::CronJob, name, "backup-cron-job.yaml.j2"),
+        ]);
     }
     entries
 }

@@ -4,11 +4,12 @@ use crate::naming;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use zkprov_plans::document::{
-    ENSEMBLE_LABEL, GENERATION_METADATA, KUBE_ENSEMBLE_LABEL, OWNER_MARK, STORAGE_LABEL,
+    BACKUP_LABEL, ENSEMBLE_LABEL, GENERATION_METADATA, KUBE_ENSEMBLE_LABEL, OWNER_MARK, STORAGE_LABEL,
 };
 use zkprov_plans::labels::record;
 use zkprov_plans::spec::{
-    Exhibitor, FileServer, Filestore, ManagedCluster, Protection, SingleNode, ValidSpec, Volume,
+    BackupPlace, Exhibitor, FileServer, Filestore, ManagedCluster, Protection, SingleNode, Squash, Storage,
+    ValidSpec, Volume,
 };
 
 /// The variables of every template.
@@ -91,6 +92,16 @@ struct Kube<'a> {
     data_volume: &'a str,
     admission_policy: String,
     apply_set: String,
+    /// What the ApplySet has objects of, as its specification writes it.
+    apply_set_kinds: String,
+    /// Name of everything that scheduled backups are made of.
+    backup: String,
+    /// Label of their pods; they carry none that a Service selects.
+    backup_label: &'a str,
+    /// The bucket that they are kept in; none for the file server.
+    backup_bucket: Option<&'a str>,
+    /// Whether the share belongs to whoever writes to it; else only the members' own user may.
+    everybody_writes: bool,
     /// Label that carries the ensemble's name.
     ensemble_label: &'a str,
     /// Label of pods with volumes.
@@ -112,6 +123,26 @@ struct Share {
 /// NFS with its helpers on fixed ports: portmapper, nfsd, mountd, statd, lockd.
 const NFS_PORTS: [&str; 5] = ["111", "2049", "20048", "32765", "32803"];
 const SMB_PORT: &str = "445";
+
+/// `KIND.GROUP`, sorted, with commas between.
+fn apply_set_kinds(spec: &ValidSpec) -> String {
+    let mut kinds = vec!["NetworkPolicy.networking.k8s.io", "PodDisruptionBudget.policy", "Service"];
+    match spec.exhibitor.storage {
+        Storage::Ephemeral => kinds.push("Deployment.apps"),
+        Storage::Persistent(_) => kinds.extend(["PersistentVolumeClaim", "StatefulSet.apps"]),
+    }
+    if spec.exhibitor.backup.is_some() {
+        kinds.extend([
+            "ConfigMap",
+            "CronJob.batch",
+            "Role.rbac.authorization.k8s.io",
+            "RoleBinding.rbac.authorization.k8s.io",
+            "ServiceAccount",
+        ]);
+    }
+    kinds.sort_unstable();
+    kinds.join(",")
+}
 
 /// The labels of a Google resource that has some of its own: with the file's, and with what tells later whose they are. The
 /// ensemble's label says who owns the resource: nothing overrides it.
@@ -222,6 +253,17 @@ impl<'a> Kube<'a> {
             data_volume: naming::DATA_VOLUME,
             admission_policy: naming::admission_policy(spec),
             apply_set: naming::apply_set(spec),
+            apply_set_kinds: apply_set_kinds(spec),
+            backup: naming::backup(spec),
+            backup_label: BACKUP_LABEL,
+            backup_bucket: spec.exhibitor.backup.as_ref().and_then(|backup| match &backup.to {
+                BackupPlace::FileServer => None,
+                BackupPlace::Bucket(bucket) => Some(bucket.as_str()),
+            }),
+            everybody_writes: match &spec.file_server {
+                FileServer::SingleNode(vm) => vm.squash == Squash::All,
+                FileServer::Filestore(_) | FileServer::External(_) => false,
+            },
             ensemble_label: KUBE_ENSEMBLE_LABEL,
             storage_label: STORAGE_LABEL,
             labels,

@@ -49,6 +49,12 @@ pub fn config_map(spec: &ValidSpec) -> String {
     format!("{}-ensemble", spec.name)
 }
 
+/// What scheduled backups are made of: CronJob, ConfigMap, and who they run as with what it may.
+#[must_use]
+pub fn backup(spec: &ValidSpec) -> String {
+    format!("{}-backup", spec.name)
+}
+
 /// The internal load balancer's Service.
 #[must_use]
 pub fn internal_service(spec: &ValidSpec) -> String {

@@ -4,6 +4,7 @@
 
 mod planner {
     mod persistent;
+    mod scheduled;
 }
 
 use std::collections::{BTreeMap, BTreeSet};

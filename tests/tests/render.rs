@@ -79,6 +79,11 @@ spec:
     exposure: internal
     spread: none
     settings: {backup: {}}
+    backup:
+      schedule: "@daily"
+      to: gs://my-backups/zookeeper
+      image: example.com/zkprov:1
+      googleServiceAccount: backup@my-project.iam.gserviceaccount.com
 "#;
 
 /// Every document of every example and of [`EVERYTHING_ELSE`].

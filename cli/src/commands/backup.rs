@@ -1,5 +1,7 @@
 //! `zkprov backup`: takes a backup of an ensemble's data, and looks after those there are.
 
+mod job;
+
 use crate::args::{Backup, Backups, Format, PruneBackups, VerifyBackups};
 use crate::context::Context;
 use crate::error::{CommandError, Exit};
@@ -21,6 +23,9 @@ use zkprov_plans::spec::ValidSpec;
 const PLACE: &str = "backups";
 
 pub(super) async fn run(context: &Context, args: &Backup) -> Result<Exit, CommandError> {
+    if let Some(asked) = job::asked(args)? {
+        return job::run(context, asked).await;
+    }
     let location = location(context, args.to.as_deref())?;
     let Some(command) = &args.command else { return take_one(context, args, location).await };
     // A directory takes no cloud.
@@ -96,27 +101,62 @@ pub(super) fn single(context: &Context, doing: &str) -> Result<(ValidSpec, Desir
 
 async fn take_one(context: &Context, args: &Backup, location: Location) -> Result<Exit, CommandError> {
     let (spec, desired) = single(context, "backup")?;
-    let session = Session::open(context).await?;
+    let session = if args.in_cluster {
+        Session::open_in_cluster(context).await?
+    } else {
+        Session::open(context).await?
+    };
+    let place = location.reach(&session);
     let result = async {
         let members = session.cloud.members(&spec, &desired).await?;
-        fresh(context, &members, &spec.name, &location.reach(&session)).await
+        let taken = fresh(context, &members, &spec.name, &place).await?;
+        tell(context, args.format, &taken)?;
+        let Some(keep) = args.keep else { return Ok(Exit::Done) };
+        for name in surplus(context, &place, keep, Some(&spec.name)).await? {
+            place.remove(&name).await?;
+            context.ui.note(&format!("deleted {name}"));
+        }
+        Ok(Exit::Done)
     };
     let result = result.await;
     session.close().await;
-    let Fresh { path, manifest, .. } = result?;
-    match args.format {
+    result
+}
+
+fn tell(context: &Context, format: Format, taken: &Fresh) -> Result<(), CommandError> {
+    let Fresh { path, manifest, .. } = taken;
+    match format {
         Format::Text => {
-            context.ui.note(&format!(
-                "{}, read from {} {}",
-                words(&manifest),
-                manifest.source.role,
-                manifest.source.pod
-            ));
-            context.ui.result_line(&path)?;
+            let Source { pod, role, .. } = &manifest.source;
+            context.ui.note(&format!("{}, read from {role} {pod}", words(manifest)));
+            context.ui.result_line(path)
         }
-        Format::Json => context.ui.result_json(&json!({ "path": path, "manifest": manifest }))?,
+        Format::Json => context.ui.result_json(&json!({ "path": path, "manifest": manifest })),
     }
-    Ok(Exit::Done)
+}
+
+/// The oldest backups of each ensemble, or of one, so that `keep` of it are left.
+async fn surplus(
+    context: &Context,
+    place: &Place,
+    keep: u32,
+    only: Option<&str>,
+) -> Result<Vec<String>, CommandError> {
+    let keep = usize::try_from(keep).unwrap_or(usize::MAX);
+    let mut by_ensemble: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for found in found(context, place).await? {
+        match found.manifest {
+            Ok(manifest) => by_ensemble.entry(manifest.ensemble).or_default().push(found.name),
+            // It is not counted: a damaged backup must not push out a whole one.
+            Err(error) => context.ui.note(&format!("{} is damaged and stays: {error}", found.name)),
+        }
+    }
+    by_ensemble.retain(|ensemble, _| only.is_none_or(|only| ensemble == only));
+    let oldest = |names: Vec<String>| {
+        let surplus = names.len().saturating_sub(keep);
+        names.into_iter().take(surplus)
+    };
+    Ok(by_ensemble.into_values().flat_map(oldest).collect())
 }
 
 /// A backup that was just taken.
@@ -274,23 +314,10 @@ async fn prune(
     args: &PruneBackups,
     place: &Place,
 ) -> Result<Exit, CommandError> {
-    let keep = usize::try_from(args.keep).unwrap_or(usize::MAX);
-    let mut by_ensemble: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for found in found(context, place).await? {
-        match found.manifest {
-            Ok(manifest) => by_ensemble.entry(manifest.ensemble).or_default().push(found.name),
-            // It is not counted: a damaged backup must not push out a whole one.
-            Err(error) => context.ui.note(&format!("{} is damaged and stays: {error}", found.name)),
-        }
-    }
-    let mut gone = Vec::new();
-    for names in by_ensemble.values() {
-        let surplus = names.len().saturating_sub(keep);
-        for name in names.iter().take(surplus) {
-            if !args.dry_run {
-                place.remove(name).await?;
-            }
-            gone.push(name.clone());
+    let gone = surplus(context, place, args.keep, None).await?;
+    if !args.dry_run {
+        for name in &gone {
+            place.remove(name).await?;
         }
     }
     let verb = if args.dry_run { "would delete" } else { "deleted" };

@@ -62,6 +62,7 @@ impl Shared {
     /// The same place, as the program reaches it.
     async fn place(&self) -> Place {
         let connection = Connection {
+            in_cluster: false,
             endpoints: Endpoints {
                 storage: Some(format!("http://{}", self.host("STORAGE"))),
                 ..Endpoints::default()

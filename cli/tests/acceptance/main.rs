@@ -13,6 +13,7 @@ mod life;
 mod lock;
 mod offline;
 mod recover;
+mod scheduled;
 mod start_up;
 mod watch;
 mod world;

@@ -3,9 +3,16 @@
 use super::node::kazoo;
 use super::rig::Real;
 use serde_json::Value;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 use zkprov_engine::backup::Folder;
+use zkprov_tests::root;
+
+/// The image of zkprov, on the node.
+const IMAGE: &str = "zkprov.invalid/zkprov:test";
 
 #[test]
 fn what_members_on_a_real_node_lose_comes_back() {
@@ -32,6 +39,8 @@ fn what_members_on_a_real_node_lose_comes_back() {
     assert_eq!(saved(&real, &last), full);
     let next = tree("next").run().exits(0).out;
 
+    takes_one_on_schedule(&real, &full);
+
     tree("destroy").run().exits(0);
     assert_eq!(tree("read").run().exits(0).json(), serde_json::json!({}));
     refuses_a_damaged_one(&real, &last);
@@ -47,6 +56,47 @@ fn what_members_on_a_real_node_lose_comes_back() {
     assert_eq!(tree("read").run().exits(0).json(), saved(&real, &first));
 }
 
+/// In a pod of the image, as its own user, with its own rights, on the file server's share.
+fn takes_one_on_schedule(real: &Real, full: &Value) {
+    let archive = image("build.sh", &[IMAGE, env!("CARGO_BIN_EXE_zkprov")]);
+    println!("{}", image("test.sh", &[&archive]));
+    real.import(&archive);
+    // The real server makes everybody the share's owner. This directory has one of its own, and lets everybody.
+    fs::set_permissions(real.share(), Permissions::from_mode(0o777)).unwrap();
+
+    let set = format!("spec.exhibitor.backup={{schedule: \"0 0 1 1 *\", keep: 1, image: \"{IMAGE}\"}}");
+    let scheduled = |line: &str| real.zkprov(line).args(["--set", &set]);
+    scheduled("apply --yes").run().exits(0).says(&["5 to create"]);
+    let start = Instant::now();
+    let first = scheduled("backup --to fileServer").run().exits(0);
+    println!("a backup in a pod took {:?}:\n{first}", start.elapsed());
+    scheduled("backup --to fileServer").run().exits(0).says(&["deleted exhibitor-"]);
+
+    let place = real.share().join("backups/exhibitor");
+    let verified = real.zkprov(&format!("backup verify --to {}", place.display())).run().exits(0);
+    let names: Vec<&str> =
+        verified.out.lines().filter_map(|line| line.split_once("  whole: ")).map(|(name, _)| name).collect();
+    assert_eq!(names.len(), 1, "{verified}");
+    assert_eq!(saved_in(&place.join(names[0])), *full);
+
+    // Without its rights it fails, and says so to whoever waits for it.
+    real.told("delete rolebinding exhibitor-backup");
+    let refused = scheduled("backup --to fileServer").run().exits(1);
+    println!("a backup without rights:\n{refused}");
+    refused.says(&["cannot list resource"]).complains(&["failed: BackoffLimitExceeded"]);
+    real.zkprov("apply --yes").run().exits(0).says(&["4 to delete"]);
+}
+
+/// What a script of the image prints.
+fn image(script: &str, args: &[&str]) -> String {
+    let path = root().join("images/zkprov").join(script);
+    // With the user's own environment: caches are there.
+    let output = Command::new(path).args(args).stderr(Stdio::inherit()).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "images/zkprov/{script} failed: {said}");
+    said.trim().to_owned()
+}
+
 /// Takes a backup; its name.
 fn backup(real: &Real) -> String {
     let output = real.zkprov("backup --to kept").run().exits(0);
@@ -55,7 +105,11 @@ fn backup(real: &Real) -> String {
 
 /// What a backup holds, in the form of what a client reads.
 fn saved(real: &Real, name: &str) -> Value {
-    let (_, contents) = Folder::read(&real.bench.path("kept").join(name)).unwrap();
+    saved_in(&real.bench.path("kept").join(name))
+}
+
+fn saved_in(folder: &Path) -> Value {
+    let (_, contents) = Folder::read(folder).unwrap();
     let mut tree = serde_json::Map::new();
     for line in contents.lines() {
         let line: Value = serde_json::from_str(&line).unwrap();

@@ -9,6 +9,9 @@ use zkprov_tests::{Bench, Output, Program, Served, example, root};
 /// Longest time for a step of a real ensemble: a roll through five members takes minutes.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
+/// The tutorial's file server.
+const FILE_SERVER: &str = "singlefs-1-vm.us-east1-d.c.my-project.internal";
+
 /// A rig of `tests/real/rig`, taken down when dropped.
 pub(crate) struct Rig {
     name: String,
@@ -97,8 +100,18 @@ impl Real {
         );
         let served = Served::by(rig.program(&bench, bench.binary()).args(serve.split_whitespace()));
         let real = Self { served, bench, rig };
-        real.export("singlefs-1-vm.us-east1-d.c.my-project.internal", "/data");
+        real.export(FILE_SERVER, "/data");
         real
+    }
+
+    /// What stands for the share of the tutorial's file server.
+    pub(crate) fn share(&self) -> PathBuf {
+        self.bench.path(&format!("share-of-{FILE_SERVER}"))
+    }
+
+    /// Gives the node an image.
+    pub(crate) fn import(&self, archive: &str) {
+        self.rig.told(&["import"], &[archive]);
     }
 
     /// A new directory that stands for what a file server exports.

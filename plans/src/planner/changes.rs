@@ -196,10 +196,14 @@ pub(super) const fn holds_data(kind: ResourceKind) -> bool {
         | ResourceKind::Kube(
             KubeKind::ConfigMap
             | KubeKind::Service
+            | KubeKind::ServiceAccount
+            | KubeKind::Role
+            | KubeKind::RoleBinding
             | KubeKind::PodDisruptionBudget
             | KubeKind::NetworkPolicy
             | KubeKind::ValidatingAdmissionPolicy
-            | KubeKind::ValidatingAdmissionPolicyBinding,
+            | KubeKind::ValidatingAdmissionPolicyBinding
+            | KubeKind::CronJob,
         ) => false,
     }
 }

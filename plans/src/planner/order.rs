@@ -15,9 +15,10 @@ const fn depth(kind: ResourceKind) -> u8 {
         ResourceKind::Disk | ResourceKind::FilestoreInstance | ResourceKind::Cluster => 1,
         ResourceKind::Instance | ResourceKind::NodePool => 2,
         ResourceKind::Kube(KubeKind::Namespace | KubeKind::ValidatingAdmissionPolicy) => 3,
-        ResourceKind::Kube(KubeKind::Deployment | KubeKind::StatefulSet) => 5,
+        ResourceKind::Kube(KubeKind::RoleBinding | KubeKind::Deployment | KubeKind::StatefulSet) => 5,
+        ResourceKind::Kube(KubeKind::CronJob) => 6,
         ResourceKind::Kube(_) => 4,
-        ResourceKind::Ensemble => 6,
+        ResourceKind::Ensemble => 7,
     }
 }
 
@@ -33,6 +34,11 @@ const fn departure(kind: ResourceKind) -> u8 {
         20
     };
     class + 9 - depth(kind)
+}
+
+/// Whether members do without: who may not make it still gets an ensemble.
+const fn is_for_backups(kind: KubeKind) -> bool {
+    matches!(kind, KubeKind::ServiceAccount | KubeKind::Role | KubeKind::RoleBinding | KubeKind::CronJob)
 }
 
 /// Whether `one` has to be there before `other` can be created.
@@ -52,9 +58,17 @@ fn needs(other: ResourceKind, one: ResourceKind) -> bool {
             Kube(below) => match kind {
                 KubeKind::Namespace | KubeKind::ValidatingAdmissionPolicy => false,
                 KubeKind::ValidatingAdmissionPolicyBinding => below == KubeKind::ValidatingAdmissionPolicy,
-                KubeKind::Deployment | KubeKind::StatefulSet => !below.runs_members(),
+                KubeKind::RoleBinding => {
+                    matches!(below, KubeKind::Namespace | KubeKind::ServiceAccount | KubeKind::Role)
+                }
+                KubeKind::Deployment | KubeKind::StatefulSet => {
+                    !below.runs_members() && !is_for_backups(below)
+                }
+                KubeKind::CronJob => below != KubeKind::CronJob,
                 KubeKind::ConfigMap
                 | KubeKind::Service
+                | KubeKind::ServiceAccount
+                | KubeKind::Role
                 | KubeKind::PersistentVolumeClaim
                 | KubeKind::PodDisruptionBudget
                 | KubeKind::NetworkPolicy => below == KubeKind::Namespace,
@@ -64,7 +78,7 @@ fn needs(other: ResourceKind, one: ResourceKind) -> bool {
             }
             Ensemble => false,
         },
-        Ensemble => matches!(one, Kube(_)),
+        Ensemble => matches!(one, Kube(below) if !is_for_backups(below)),
     }
 }
 

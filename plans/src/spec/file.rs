@@ -327,6 +327,34 @@ pub struct Exhibitor {
     pub termination_grace: Option<String>,
     /// Where members keep their data: one of `ephemeral` (default) and `persistent`.
     pub storage: Option<Storage>,
+    /// Backups on a schedule; none without this key.
+    pub backup: Option<BackupSchedule>,
+}
+
+/// Backups on a schedule: a CronJob that runs `zkprov backup`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BackupSchedule {
+    /// When, as cron writes it: minute, hour, day of the month, month, day of the week.
+    #[schemars(required, extend("format" = "cron"))]
+    pub schedule: Option<String>,
+    /// Time zone of the schedule, a name of the IANA's database.
+    #[schemars(extend("format" = "time-zone", "default" = "Etc/UTC"))]
+    pub time_zone: Option<String>,
+    /// How many backups are kept; older ones go after each new one.
+    #[schemars(range(min = 1, max = 10000), extend("default" = 14))]
+    pub keep: Option<u32>,
+    /// Where they are kept: `fileServer`, in `backups/NAME` of its share, or `gs://BUCKET[/PREFIX]`.
+    #[schemars(extend("format" = "backup-place", "default" = "fileServer"))]
+    pub to: Option<String>,
+    /// Container image with `zkprov` in it; `images/zkprov` builds one.
+    #[schemars(required, extend("format" = "container-image"))]
+    pub image: Option<String>,
+    /// Google service account that writes to the bucket, by Workload Identity: `NAME@PROJECT.iam.gserviceaccount.com`.
+    #[schemars(extend("format" = "google-service-account"))]
+    pub google_service_account: Option<String>,
+    /// CPU and memory of the job: it holds the files of one member's data, and all znodes.
+    pub resources: Option<Resources>,
 }
 
 /// Where members keep their data: exactly one of the two.

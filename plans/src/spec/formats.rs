@@ -1,7 +1,7 @@
 //! What a string must look like on its own, by the name that its schema's `format` gives: one rule for the editor's
 //! schema and for [`load`](super::load).
 
-use super::quantity;
+use super::{backup_formats, quantity};
 use std::net::Ipv4Addr;
 
 /// Why a value is refused, without its place.
@@ -19,6 +19,7 @@ type Verdict = Result<(), Problem>;
 type Format = (&'static str, Option<&'static str>, fn(&str) -> Verdict);
 
 const FORMATS: &[Format] = &[
+    ("backup-place", Some("^(fileServer|gs://[^/]+(/.+)?)$"), backup_formats::place),
     ("boot-image", Some("^projects/[^/]+/global/images/(family/)?[a-z0-9-]+$"), boot_image),
     ("cidr", Some(r"^\d+\.\d+\.\d+\.\d+/\d+$"), cidr),
     ("cluster-name", Some("^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$"), |text| {
@@ -26,10 +27,16 @@ const FORMATS: &[Format] = &[
     }),
     ("container-image", None, container_image),
     ("cpu", Some("^[0-9]+m$"), |text| quantity::cpu_millis(text).map(drop)),
+    ("cron", None, super::cron::check),
     ("disk-size", Some("^[0-9]+(GB|GiB|TB|TiB)$"), |text| quantity::disk_gb(text).map(drop)),
     ("duration", Some("^[0-9]+(ms|s|m|h|d)$"), |text| quantity::duration_ms(text).map(drop)),
     ("ensemble-name", Some("^[a-z]([a-z0-9-]{0,48}[a-z0-9])?$"), |text| rfc1035(text, 50, "a name")),
     ("gke-version", Some(r"^1\.\d+(\.\d+(-gke\.\d+)?)?$"), gke_version),
+    (
+        "google-service-account",
+        Some(r"^[^@ ]+@[^@ ]+\.gserviceaccount\.com$"),
+        backup_formats::google_service_account,
+    ),
     ("heap", Some("^[0-9]+(MiB|GiB)$"), |text| quantity::heap_mib(text).map(drop)),
     ("host", None, host),
     ("hour", Some("^([01][0-9]|2[0-3]):00$"), hour),
@@ -51,6 +58,7 @@ const FORMATS: &[Format] = &[
     ("source-range", Some(r"^\d+\.\d+\.\d+\.\d+/[1-9]\d*$"), source_range),
     ("storage-class", None, storage_class),
     ("subnetwork", None, |text| network(text, "subnetworks")),
+    ("time-zone", Some("^[A-Za-z][A-Za-z0-9_+/-]*$"), backup_formats::time_zone),
     ("zone", Some("^[a-z]+-[a-z]+[0-9]+-([a-z]|ai[0-9]+[a-z])$"), zone),
     ("zoo-cfg-key", None, zoo_cfg_key),
 ];

@@ -5,6 +5,11 @@ use super::*;
 /// Right and wrong values of each format.
 const SAMPLES: &[(&str, &[&str], &[&str])] = &[
     (
+        "backup-place",
+        &["fileServer", "gs://abc", "gs://my_bucket-1.example.com/a/b.c"],
+        &["filestore", "gs://", "gs://ab", "gs://My-bucket", "gs://bucket/a//b", "gs://bucket/..", "/data"],
+    ),
+    (
         "boot-image",
         &["projects/debian-cloud/global/images/family/debian-13", "projects/my-proj/global/images/i-1"],
         &["debian-13"],
@@ -21,6 +26,7 @@ const SAMPLES: &[(&str, &[&str], &[&str])] = &[
         &["a b", "a/B", "a:", "/a", "a//b"],
     ),
     ("cpu", &["250m", "2000m"], &["0m", "1", "m", "+5m", "0.5"]),
+    ("cron", &["0 3 * * *", "@daily"], &["", "0 3 * *", "0 24 * * *", "@noon"]),
     ("disk-size", &["10GB", "1TiB"], &["10", "10Gi", "GB", "10 GB", "-1GB"]),
     ("duration", &["30s", "500ms", "24d"], &["30", "1m30s", "25d"]),
     ("ensemble-name", &["a", "exhibitor-2"], &["", "2a", "a-", "a_b", "ä"]),
@@ -28,6 +34,16 @@ const SAMPLES: &[(&str, &[&str], &[&str])] = &[
         "gke-version",
         &["1.33", "1.33.5", "1.33.5-gke.100"],
         &["latest", "1", "2.0", "1.33-gke.1", "1.33.5-gke."],
+    ),
+    (
+        "google-service-account",
+        &["backup@my-project.iam.gserviceaccount.com", "123-compute@developer.gserviceaccount.com"],
+        &[
+            "backup",
+            "somebody@example.com",
+            "@my-project.iam.gserviceaccount.com",
+            "a@b@c.gserviceaccount.com",
+        ],
     ),
     ("heap", &["256MiB", "2GiB"], &["256MB", "256"]),
     ("host", &["nfs", "nfs.example.com", "10.0.0.5", "NFS-1"], &["a:b", "a/b", "", "a..b", "-a"]),
@@ -65,6 +81,11 @@ const SAMPLES: &[(&str, &[&str], &[&str])] = &[
         "subnetwork",
         &["default", "projects/host-project/regions/us-east1/subnetworks/s"],
         &["regions/us-east1/subnetworks/s"],
+    ),
+    (
+        "time-zone",
+        &["Etc/UTC", "America/Argentina/Buenos_Aires", "Etc/GMT+1", "UTC"],
+        &["", "Local", "local", "+01:00", "Europe/", "Europe Zurich"],
     ),
     (
         "zone",

@@ -1,7 +1,9 @@
 //! The `Ensemble` document: what the file may say ([`mod@file`]), how it is read and checked ([`load`]), and what is left
 //! when it is right: [`ValidSpec`], every default filled in.
 
+mod backup_formats;
 mod complete;
+mod cron;
 mod edit;
 pub mod file;
 mod formats;

@@ -272,6 +272,39 @@ pub struct Exhibitor {
     pub termination_grace_seconds: u32,
     /// Where members keep their data; default [`Storage::Ephemeral`].
     pub storage: Storage,
+    /// Backups on a schedule.
+    #[serde(default)]
+    pub backup: Option<BackupSchedule>,
+}
+
+/// Backups on a schedule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupSchedule {
+    /// Five fields of cron, or a word such as `@daily`.
+    pub schedule: String,
+    /// Name in the IANA's database, default `Etc/UTC`.
+    pub time_zone: String,
+    /// How many are kept, 1 to 10000, default 14.
+    pub keep: u32,
+    /// Where they are kept; default [`BackupPlace::FileServer`].
+    pub to: BackupPlace,
+    /// Image with zkprov.
+    pub image: String,
+    /// Google service account of the job, for a bucket.
+    pub google_service_account: Option<String>,
+    /// CPU and memory of the job; default `250m` and `1Gi`.
+    pub resources: Resources,
+}
+
+/// Where scheduled backups are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum BackupPlace {
+    /// `backups/NAME` of the share that holds Exhibitor's configuration (default).
+    FileServer,
+    /// `gs://BUCKET[/PREFIX]`
+    Bucket(String),
 }
 
 /// Where members keep their data.

@@ -11,6 +11,8 @@ pub(super) fn apply(kind: Kind, object: &mut Value) {
         Kind::Deployment => deployment(object),
         Kind::ReplicaSet => replica_set(object),
         Kind::StatefulSet => stateful_set(object),
+        Kind::CronJob => cron_job(object),
+        Kind::Job => job(object),
         Kind::PersistentVolumeClaim => claim(object, ""),
         Kind::Pod => {
             default(object, "/spec/enableServiceLinks", true);
@@ -20,6 +22,7 @@ pub(super) fn apply(kind: Kind, object: &mut Value) {
         Kind::Namespace => namespace(object),
         Kind::Secret => secret(object),
         Kind::NetworkPolicy => network_policy(object),
+        Kind::RoleBinding => role_binding(object),
         Kind::ValidatingAdmissionPolicy => admission_policy(object),
         Kind::ValidatingAdmissionPolicyBinding => match_resources(object, "/spec/matchResources"),
         Kind::ConfigMap
@@ -28,6 +31,7 @@ pub(super) fn apply(kind: Kind, object: &mut Value) {
         | Kind::Node
         | Kind::ServiceAccount
         | Kind::PodDisruptionBudget
+        | Kind::Role
         | Kind::EndpointSlice
         | Kind::Lease => {}
     }
@@ -38,7 +42,8 @@ pub(super) fn on_create(kind: Kind, object: &mut Value) {
     match kind {
         Kind::Pod => pod_only(object),
         Kind::Namespace => default(object, "/status/phase", "Active"),
-        Kind::Deployment | Kind::Node => default(object, "/status", json!({})),
+        Kind::Job => job_only(object),
+        Kind::Deployment | Kind::CronJob | Kind::Node => default(object, "/status", json!({})),
         Kind::ReplicaSet => default(object, "/status/replicas", 0),
         Kind::StatefulSet => {
             default(object, "/status/replicas", 0);
@@ -61,6 +66,8 @@ pub(super) fn on_create(kind: Kind, object: &mut Value) {
         | Kind::Service
         | Kind::ServiceAccount
         | Kind::NetworkPolicy
+        | Kind::Role
+        | Kind::RoleBinding
         | Kind::EndpointSlice
         | Kind::Lease
         | Kind::ValidatingAdmissionPolicy
@@ -105,6 +112,62 @@ fn stateful_set(object: &mut Value) {
         default(object, &format!("{at}/status/phase"), "Pending");
     }
     pod_spec(object, "/spec/template/spec");
+}
+
+fn cron_job(object: &mut Value) {
+    default(object, "/spec/concurrencyPolicy", "Allow");
+    default(object, "/spec/suspend", false);
+    default(object, "/spec/successfulJobsHistoryLimit", 3);
+    default(object, "/spec/failedJobsHistoryLimit", 1);
+    default(object, "/spec/jobTemplate/metadata", json!({}));
+    pod_spec(object, "/spec/jobTemplate/spec/template/spec");
+}
+
+fn job(object: &mut Value) {
+    if object.pointer("/spec/parallelism").is_none() {
+        default(object, "/spec/completions", 1);
+    }
+    for (key, value) in [("parallelism", 1), ("backoffLimit", 6)] {
+        default(object, &format!("/spec/{key}"), value);
+    }
+    for key in ["manualSelector", "suspend"] {
+        default(object, &format!("/spec/{key}"), false);
+    }
+    default(object, "/spec/completionMode", "NonIndexed");
+    default(object, "/spec/podReplacementPolicy", "TerminatingOrFailed");
+    if let Some(labels) = object.pointer("/spec/template/metadata/labels").cloned() {
+        default(object, "/metadata/labels", labels);
+    }
+    pod_spec(object, "/spec/template/spec");
+}
+
+/// How a Job finds its pods. Labels that it has from its template are the same map there, and grow with it.
+fn job_only(object: &mut Value) {
+    let labels = |at: &str| object.pointer(at).filter(|labels| labels.is_object());
+    let (own, template) = ("/metadata/labels", "/spec/template/metadata/labels");
+    let shared = labels(own).is_some() && labels(own) == labels(template);
+    let places: &[&str] = if shared { &[own, template] } else { &[template] };
+    let uid = super::tree::uid(object).to_owned();
+    let name = name(object).to_owned();
+    put(object, "/spec/selector/matchLabels/batch.kubernetes.io~1controller-uid", uid.clone());
+    for (key, value) in [("controller-uid", uid), ("job-name", name)] {
+        for (place, prefix) in places.iter().flat_map(|place| [(place, "batch.kubernetes.io~1"), (place, "")])
+        {
+            put(object, &format!("{place}/{prefix}{key}"), value.clone());
+        }
+    }
+    default(object, "/status", json!({}));
+}
+
+fn role_binding(object: &mut Value) {
+    const GROUP: &str = "rbac.authorization.k8s.io";
+    default(object, "/roleRef/apiGroup", GROUP);
+    for index in 0..items(object, "/subjects").len() {
+        let at = format!("/subjects/{index}");
+        if matches!(text(object, &format!("{at}/kind")), Some("User" | "Group")) {
+            default(object, &format!("{at}/apiGroup"), GROUP);
+        }
+    }
 }
 
 fn claim(object: &mut Value, at: &str) {

@@ -7,13 +7,15 @@ use serde_json::{Value, json};
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 /// Groups in the order of discovery, the core first. The last two serve reviews only.
-const GROUPS: [&str; 9] = [
+const GROUPS: [&str; 11] = [
     "",
     "apps",
     "authentication.k8s.io",
     "authorization.k8s.io",
+    "batch",
     "networking.k8s.io",
     "policy",
+    "rbac.authorization.k8s.io",
     "admissionregistration.k8s.io",
     "coordination.k8s.io",
     "discovery.k8s.io",
@@ -143,7 +145,13 @@ fn entries(group: &'static str) -> Vec<Entry> {
             &["api-extensions"]
         } else if matches!(
             kind,
-            Kind::Pod | Kind::Service | Kind::Deployment | Kind::ReplicaSet | Kind::StatefulSet
+            Kind::Pod
+                | Kind::Service
+                | Kind::Deployment
+                | Kind::ReplicaSet
+                | Kind::StatefulSet
+                | Kind::CronJob
+                | Kind::Job
         ) {
             &["all"]
         } else {

@@ -19,8 +19,12 @@ pub enum Kind {
     Deployment,
     ReplicaSet,
     StatefulSet,
+    CronJob,
+    Job,
     PodDisruptionBudget,
     NetworkPolicy,
+    Role,
+    RoleBinding,
     EndpointSlice,
     Lease,
     ValidatingAdmissionPolicy,
@@ -89,12 +93,17 @@ static REPLICA_SET: Info =
     with(info("apps", "ReplicaSet", ["replicasets", "replicaset"], &["rs"]), &["scale", "status"]);
 static STATEFUL_SET: Info =
     with(info("apps", "StatefulSet", ["statefulsets", "statefulset"], &["sts"]), &["scale", "status"]);
+static CRON_JOB: Info = with(info("batch", "CronJob", ["cronjobs", "cronjob"], &["cj"]), &["status"]);
+static JOB: Info = with(info("batch", "Job", ["jobs", "job"], &[]), &["status"]);
 static POD_DISRUPTION_BUDGET: Info = with(
     info("policy", "PodDisruptionBudget", ["poddisruptionbudgets", "poddisruptionbudget"], &["pdb"]),
     &["status"],
 );
 static NETWORK_POLICY: Info =
     info("networking.k8s.io", "NetworkPolicy", ["networkpolicies", "networkpolicy"], &["netpol"]);
+static ROLE: Info = info("rbac.authorization.k8s.io", "Role", ["roles", "role"], &[]);
+static ROLE_BINDING: Info =
+    info("rbac.authorization.k8s.io", "RoleBinding", ["rolebindings", "rolebinding"], &[]);
 static ENDPOINT_SLICE: Info =
     info("discovery.k8s.io", "EndpointSlice", ["endpointslices", "endpointslice"], &[]);
 static LEASE: Info = info("coordination.k8s.io", "Lease", ["leases", "lease"], &[]);
@@ -116,7 +125,7 @@ static ADMISSION_BINDING: Info = cluster_wide(info(
 
 impl Kind {
     /// Every kind, in the order of discovery.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 23] = [
         Self::ConfigMap,
         Self::Endpoints,
         Self::Event,
@@ -130,8 +139,12 @@ impl Kind {
         Self::Deployment,
         Self::ReplicaSet,
         Self::StatefulSet,
+        Self::CronJob,
+        Self::Job,
         Self::PodDisruptionBudget,
         Self::NetworkPolicy,
+        Self::Role,
+        Self::RoleBinding,
         Self::EndpointSlice,
         Self::Lease,
         Self::ValidatingAdmissionPolicy,
@@ -154,8 +167,12 @@ impl Kind {
             Self::Deployment => &DEPLOYMENT,
             Self::ReplicaSet => &REPLICA_SET,
             Self::StatefulSet => &STATEFUL_SET,
+            Self::CronJob => &CRON_JOB,
+            Self::Job => &JOB,
             Self::PodDisruptionBudget => &POD_DISRUPTION_BUDGET,
             Self::NetworkPolicy => &NETWORK_POLICY,
+            Self::Role => &ROLE,
+            Self::RoleBinding => &ROLE_BINDING,
             Self::EndpointSlice => &ENDPOINT_SLICE,
             Self::Lease => &LEASE,
             Self::ValidatingAdmissionPolicy => &ADMISSION_POLICY,
@@ -204,6 +221,8 @@ impl Kind {
             Self::Deployment
             | Self::ReplicaSet
             | Self::StatefulSet
+            | Self::CronJob
+            | Self::Job
             | Self::PodDisruptionBudget
             | Self::NetworkPolicy
             | Self::EndpointSlice
@@ -219,6 +238,8 @@ impl Kind {
             | Self::Secret
             | Self::ServiceAccount
             | Self::Service
+            | Self::Role
+            | Self::RoleBinding
             | Self::Lease => false,
         }
     }

@@ -56,6 +56,12 @@ fn blank(kind: Kind) -> Value {
     } else if kind == Kind::StatefulSet {
         let template = json!({"metadata": {}, "spec": {"containers": null}});
         tree::put(&mut blank, "/spec", json!({"selector": null, "updateStrategy": {}, "template": template}));
+    } else if kind == Kind::CronJob {
+        let template = json!({"metadata": {}, "spec": {"containers": null}});
+        let job = json!({"metadata": {}, "spec": {"template": template}});
+        tree::put(&mut blank, "/spec", json!({"schedule": "", "jobTemplate": job}));
+    } else if kind == Kind::Job {
+        tree::put(&mut blank, "/spec/template", json!({"metadata": {}, "spec": {"containers": null}}));
     } else if kind == Kind::PersistentVolumeClaim {
         tree::put(&mut blank, "/spec/resources", json!({}));
     } else if kind == Kind::Pod {
@@ -152,8 +158,12 @@ impl Registry<'_> {
             | Kind::Deployment
             | Kind::ReplicaSet
             | Kind::StatefulSet
+            | Kind::CronJob
+            | Kind::Job
             | Kind::PodDisruptionBudget
             | Kind::NetworkPolicy
+            | Kind::Role
+            | Kind::RoleBinding
             | Kind::EndpointSlice
             | Kind::Lease
             | Kind::ValidatingAdmissionPolicy

@@ -146,14 +146,18 @@ fn field(kind: Kind, text: &str) -> Result<(String, String, bool), Failure> {
         Kind::Secret => &["type"],
         Kind::Service => &["spec.clusterIP", "spec.type"],
         Kind::ReplicaSet => &["status.replicas"],
+        Kind::Job => &["status.successful"],
         Kind::ConfigMap
         | Kind::Endpoints
         | Kind::ServiceAccount
         | Kind::Deployment
         | Kind::StatefulSet
+        | Kind::CronJob
         | Kind::PersistentVolumeClaim
         | Kind::PodDisruptionBudget
         | Kind::NetworkPolicy
+        | Kind::Role
+        | Kind::RoleBinding
         | Kind::EndpointSlice
         | Kind::Lease
         | Kind::ValidatingAdmissionPolicy

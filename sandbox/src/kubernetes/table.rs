@@ -105,6 +105,30 @@ fn columns(kind: Kind) -> &'static [Column] {
         Kind::StatefulSet => {
             &[("Name", false), ("Ready", false), ("Age", false), ("Containers", true), ("Images", true)]
         }
+        Kind::CronJob => &[
+            ("Name", false),
+            ("Schedule", false),
+            ("Timezone", false),
+            ("Suspend", false),
+            ("Active", false),
+            ("Last Schedule", false),
+            ("Age", false),
+            ("Containers", true),
+            ("Images", true),
+            ("Selector", true),
+        ],
+        Kind::Job => &[
+            ("Name", false),
+            ("Status", false),
+            ("Completions", false),
+            ("Duration", false),
+            ("Age", false),
+            ("Containers", true),
+            ("Images", true),
+            ("Selector", true),
+        ],
+        Kind::Role => &[("Name", false), ("Created At", false)],
+        Kind::RoleBinding => &[("Name", false), ("Role", false), ("Age", false)],
         Kind::PersistentVolumeClaim => &[
             ("Name", false),
             ("Status", false),
@@ -188,6 +212,38 @@ fn cells(kind: Kind, object: &Value, now: Time) -> Vec<Value> {
             let ready = format!("{ready}/{}", int(object, "/spec/replicas").unwrap_or(0));
             let [containers, images, _] = template(object);
             vec![own, json!(ready), age, containers, images]
+        }
+        Kind::CronJob => {
+            let last = text(object, "/status/lastScheduleTime").and_then(clock::parse);
+            let job = object.pointer("/spec/jobTemplate").unwrap_or(&Value::Null);
+            let mut row = vec![
+                own,
+                at("/spec/schedule"),
+                at("/spec/timeZone"),
+                json!(if is_true(object, "/spec/suspend") { "True" } else { "False" }),
+                count("/status/active"),
+                json!(last.map_or_else(|| NONE.to_owned(), |last| clock::age(last, now))),
+                age,
+            ];
+            row.extend(template(job));
+            row
+        }
+        Kind::Job => {
+            let done = int(object, "/status/succeeded").unwrap_or(0);
+            let ended = |ty: &str| {
+                let mut conditions = items(object, "/status/conditions").iter();
+                conditions.any(|one| text(one, "/type") == Some(ty) && text(one, "/status") == Some("True"))
+            };
+            let status = ["Complete", "Failed"].into_iter().find(|ty| ended(ty)).unwrap_or("Running");
+            let completions = format!("{done}/{}", int(object, "/spec/completions").unwrap_or(1));
+            let mut row = vec![own, json!(status), json!(completions), json!(""), age];
+            row.extend(template(object));
+            row
+        }
+        Kind::Role => vec![own, at("/metadata/creationTimestamp")],
+        Kind::RoleBinding => {
+            let role = |key: &str| text(object, &format!("/roleRef/{key}")).unwrap_or_default();
+            vec![own, json!(format!("{}/{}", role("kind"), role("name"))), age]
         }
         Kind::PersistentVolumeClaim => {
             let modes = items(object, "/spec/accessModes").iter().filter_map(Value::as_str);

@@ -27,6 +27,25 @@ pub(super) fn check(kind: Kind, object: &Value, old: Option<&Value>) -> Result<(
             }
         }
         Kind::StatefulSet => stateful_set(object, old, &mut causes),
+        Kind::CronJob => cron_job(object, &mut causes),
+        Kind::Job => {
+            job_spec(object, "spec", &mut causes);
+            if let Some(old) = old {
+                for field in ["/spec/selector", "/spec/template", "/spec/completions"] {
+                    immutable(object, old, field, &mut causes);
+                }
+            }
+        }
+        Kind::RoleBinding => {
+            let changed = |old: &Value| old.get("roleRef") != object.get("roleRef");
+            if old.is_some_and(changed) {
+                // Named as the server's own type has them.
+                let field = |key: &str| text(object, &format!("/roleRef/{key}")).unwrap_or_default();
+                let role =
+                    json!({"APIGroup": field("apiGroup"), "Kind": field("kind"), "Name": field("name")});
+                causes.push(Cause::invalid("roleRef", &role, "cannot change roleRef"));
+            }
+        }
         Kind::PersistentVolumeClaim => super::claims::check(object, old, &mut causes),
         Kind::Pod => pod(object, old, &mut causes),
         Kind::Service => service(object, old, &mut causes),
@@ -47,6 +66,7 @@ pub(super) fn check(kind: Kind, object: &Value, old: Option<&Value>) -> Result<(
         | Kind::Node
         | Kind::ServiceAccount
         | Kind::NetworkPolicy
+        | Kind::Role
         | Kind::EndpointSlice
         | Kind::Lease => {}
     }
@@ -98,9 +118,13 @@ fn metadata(kind: Kind, object: &Value, causes: &mut Vec<Cause>) {
         | Kind::Deployment
         | Kind::ReplicaSet
         | Kind::StatefulSet
+        | Kind::CronJob
+        | Kind::Job
         | Kind::PersistentVolumeClaim
         | Kind::PodDisruptionBudget
         | Kind::NetworkPolicy
+        | Kind::Role
+        | Kind::RoleBinding
         | Kind::EndpointSlice
         | Kind::Lease
         | Kind::ValidatingAdmissionPolicy
@@ -187,6 +211,28 @@ fn stateful_set(object: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
                    'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and \
                    'minReadySeconds' are forbidden";
         causes.push(Cause::new("FieldValueForbidden", "spec", why));
+    }
+}
+
+fn cron_job(object: &Value, causes: &mut Vec<Cause>) {
+    // What its jobs are called has eleven characters more.
+    if name(object).len() > 52 {
+        let why = "must be no more than 52 characters";
+        causes.push(Cause::invalid("metadata.name", &json!(name(object)), why));
+    }
+    if text(object, "/spec/schedule").is_none_or(str::is_empty) {
+        causes.push(Cause::required("spec.schedule", ""));
+    }
+    job_spec(object, "spec.jobTemplate.spec", causes);
+}
+
+fn job_spec(object: &Value, field: &str, causes: &mut Vec<Cause>) {
+    let spec = object.pointer(&format!("/{}/template/spec", field.replace('.', "/"))).unwrap_or(&Value::Null);
+    labels(object, &format!("{field}.template.metadata.labels"), causes);
+    pod_spec(spec, &format!("{field}.template.spec"), &[], causes);
+    if !matches!(text(spec, "/restartPolicy"), Some("OnFailure" | "Never")) {
+        let why = "valid values: \"OnFailure\", \"Never\"";
+        causes.push(Cause::required(format!("{field}.template.spec.restartPolicy"), why));
     }
 }
 

@@ -4,7 +4,8 @@ use crate::support::tutorial;
 use crate::{Overrides, Templates};
 use serde_json::{Value, json};
 use zkprov_plans::spec::{
-    Backup, Cluster, External, FileServer, Filestore, Retention, Snapshots, Storage, ValidSpec, Volume,
+    Backup, BackupPlace, BackupSchedule, Cluster, Defaults, External, FileServer, Filestore, Resources,
+    Retention, Snapshots, Source, Squash, Storage, ValidSpec, Volume, load,
 };
 
 /// What templates rightly do not see.
@@ -40,13 +41,20 @@ fn leaves(value: &Value, at: &str, out: &mut Vec<String>) {
 fn others(leaf: &Value) -> Vec<Value> {
     match leaf {
         Value::Null => {
-            vec![json!("other"), json!({"startTime": "05:00", "keepDays": 1, "periodMs": 1, "maxStoreMs": 2})]
+            let resources = json!({"cpu": "1m", "memory": "1Mi"});
+            vec![
+                json!("other"),
+                json!({"startTime": "05:00", "keepDays": 1, "periodMs": 1, "maxStoreMs": 2}),
+                json!({"schedule": "@daily", "timeZone": "Etc/UTC", "keep": 1, "to": "fileServer", "image": "other",
+                    "googleServiceAccount": null, "resources": resources}),
+            ]
         }
         Value::Bool(flag) => vec![json!(!flag)],
         Value::Number(number) => vec![json!(number.as_u64().unwrap() + 2)],
         Value::String(text) if text == "ephemeral" => {
             vec![json!({"persistent": {"sizeGb": 10, "class": null, "retention": "keep"}})]
         }
+        Value::String(text) if text == "fileServer" => vec![json!({"bucket": "gs://other"})],
         // An enum takes only its own words.
         Value::String(text) => ["root", "headless", "required"]
             .into_iter()
@@ -56,6 +64,18 @@ fn others(leaf: &Value) -> Vec<Value> {
             .collect(),
         Value::Array(_) => vec![json!(["192.0.2.0/24"])],
         Value::Object(_) => vec![json!({"other": "other"})],
+    }
+}
+
+fn schedule(to: BackupPlace) -> BackupSchedule {
+    BackupSchedule {
+        schedule: "0 3 * * *".to_owned(),
+        time_zone: "Etc/UTC".to_owned(),
+        keep: 14,
+        to,
+        image: "example.com/zkprov:1".to_owned(),
+        google_service_account: None,
+        resources: Resources { cpu: "250m".to_owned(), memory: "1Gi".to_owned() },
     }
 }
 
@@ -93,6 +113,7 @@ fn every_option_of_a_single_node_and_our_cluster_is_rendered() {
     spec.exhibitor.settings.backup = Some(Backup { period_ms: 600_000, max_store_ms: 21_600_000 });
     check(&spec, &[]);
     check(&tutorial(), &[]);
+    spec.exhibitor.backup = Some(schedule(BackupPlace::FileServer));
     let class = Some("premium-rwo".to_owned());
     spec.exhibitor.storage = Storage::Persistent(Volume { size_gb: 10, class, retention: Retention::Keep });
     check(&spec, &[]);
@@ -111,6 +132,7 @@ fn every_option_of_other_servers_and_clusters_is_rendered() {
         location: "us-east1-d".to_owned(),
     });
     spec.cluster = Cluster::Existing { name: "shared".to_owned() };
+    spec.exhibitor.backup = Some(schedule(BackupPlace::Bucket("gs://bucket/prefix".to_owned())));
     // Where the cluster is not ours and there is no VM, zone and project say only where to look, and no API has a
     // protection to set (Filestore's is not there for basic tiers): zkprov itself refuses.
     check(&spec, &["/zone", "/protection/destroy"]);
@@ -139,6 +161,7 @@ fn no_string_changes_the_structure_of_a_document() {
     spec.exhibitor.client_labels = [("role".to_owned(), "client".to_owned())].into();
     let class = Some("premium-rwo".to_owned());
     spec.exhibitor.storage = Storage::Persistent(Volume { size_gb: 10, class, retention: Retention::Keep });
+    spec.exhibitor.backup = Some(schedule(BackupPlace::FileServer));
     let value = serde_json::to_value(&spec).unwrap();
     let shapes = |spec: &ValidSpec| {
         templates
@@ -167,4 +190,45 @@ fn no_string_changes_the_structure_of_a_document() {
         }
     }
     assert!(tried > 100, "{tried}");
+}
+
+/// Who writes has to be let: everybody where the server makes everybody the share's owner, else who the members are.
+#[test]
+fn a_backup_is_root_only_where_nobody_else_could_write() {
+    let templates = Templates::new(&Overrides::new()).unwrap();
+    let user = |spec: &ValidSpec| {
+        let desired = templates.render(spec).unwrap();
+        let job = desired.documents.iter().find(|d| d.template == "backup-cron-job.yaml.j2").unwrap();
+        job.body["spec"]["jobTemplate"]["spec"]["template"]["spec"]["securityContext"]["runAsUser"].clone()
+    };
+    let mut spec = tutorial();
+    spec.exhibitor.backup = Some(schedule(BackupPlace::FileServer));
+    assert_eq!(user(&spec), 65_532);
+    if let FileServer::SingleNode(vm) = &mut spec.file_server {
+        vm.squash = Squash::Root;
+    }
+    assert_eq!(user(&spec), 0);
+    spec.exhibitor.backup = Some(schedule(BackupPlace::Bucket("gs://bucket".to_owned())));
+    assert_eq!(user(&spec), 65_532);
+}
+
+/// A job reads the file that is mounted: it has to be one, and to lead to the same members.
+#[test]
+fn the_file_of_a_backup_names_the_ensemble() {
+    let mut spec = tutorial();
+    spec.exhibitor.backup = Some(schedule(BackupPlace::FileServer));
+    spec.exhibitor.client_port = 2182;
+    let desired = Templates::new(&Overrides::new()).unwrap().render(&spec).unwrap();
+    let map = desired.documents.iter().find(|d| d.template == "backup-config-map.yaml.j2").unwrap();
+    let text = map.body["data"]["zkprov.yaml"].as_str().unwrap().to_owned();
+    let source = Source { name: "zkprov.yaml".to_owned(), text };
+    let loaded = load(&[source], &[], &|_| None, &Defaults::default());
+    assert!(loaded.diagnostics.is_empty(), "{:#?}", loaded.diagnostics);
+    let read = &loaded.specs[0];
+    assert_eq!((&read.name, read.share()), (&spec.name, spec.share()));
+    let ports = |spec: &ValidSpec| {
+        let exhibitor = &spec.exhibitor;
+        (exhibitor.namespace.clone(), exhibitor.client_port, exhibitor.api_port)
+    };
+    assert_eq!(ports(read), ports(&spec));
 }

@@ -2,13 +2,16 @@
 # shellcheck shell=bash disable=SC2154
 
 start_control_plane() {
+  # Beside a real node, in a network of its own, pods reach it by its Service, too.
+  local reach=(--bind-address=0.0.0.0)
+  if [[ $tier == api ]]; then reach=(--bind-address=127.0.0.1 --endpoint-reconciler-type=none); fi
   start etcd "$kubebox/etcd" --name rig --data-dir "$state/etcd" --unsafe-no-fsync --log-level warn \
     --listen-client-urls "http://127.0.0.1:$etcd_port" --advertise-client-urls "http://127.0.0.1:$etcd_port" \
     --listen-peer-urls "http://127.0.0.1:$peer_port" --initial-advertise-peer-urls "http://127.0.0.1:$peer_port" \
     --initial-cluster "rig=http://127.0.0.1:$peer_port"
   start kube-apiserver "$kubebox/kube-apiserver" \
-    --etcd-servers="http://127.0.0.1:$etcd_port" --bind-address=127.0.0.1 --secure-port="$api_port" \
-    --advertise-address="$node_ip" --endpoint-reconciler-type=none --service-cluster-ip-range="$service_range" \
+    --etcd-servers="http://127.0.0.1:$etcd_port" "${reach[@]}" --secure-port="$api_port" \
+    --advertise-address="$node_ip" --service-cluster-ip-range="$service_range" \
     --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction --token-auth-file="$pki/tokens.csv" \
     --client-ca-file="$pki/ca.crt" --tls-cert-file="$pki/apiserver.crt" --tls-private-key-file="$pki/apiserver.key" \
     --service-account-issuer=https://kubernetes.default.svc --service-account-key-file="$pki/accounts.pub" \

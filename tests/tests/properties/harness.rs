@@ -119,8 +119,13 @@ impl Lab {
             filestore: Some(self.running.filestore.clone()),
             storage: Some(self.running.storage.clone()),
         };
-        let connection =
-            Connection { endpoints, credentials: CredentialSource::Anonymous, pace: PACE, parallelism: 8 };
+        let connection = Connection {
+            endpoints,
+            credentials: CredentialSource::Anonymous,
+            pace: PACE,
+            parallelism: 8,
+            in_cluster: false,
+        };
         let run = self.runs.fetch_add(1, Ordering::Relaxed);
         Client { cloud: Cloud::connect(connection).await.unwrap(), run }
     }

@@ -215,6 +215,11 @@ fn options_of_snapshots() {
 }
 
 #[test]
+fn options_of_scheduled_backups() {
+    block_on(each("production", &[], SCHEDULE));
+}
+
+#[test]
 fn snapshots_that_are_no_longer_wanted() {
     block_on(each("tutorial", &["spec.fileServer.singleNode.snapshots={}"], NO_SNAPSHOTS));
 }
@@ -261,6 +266,7 @@ fn every_option_has_a_row_or_a_reason() {
         BACKUPS,
         FILESTORE,
         SNAPSHOTS,
+        SCHEDULE,
         NO_SNAPSHOTS,
         EXTERNAL,
         VOLUMES,

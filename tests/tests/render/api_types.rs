@@ -72,6 +72,9 @@ fn check(document: &Document) -> Result<(), String> {
             KubeKind::Namespace => kubernetes::<api::core::v1::Namespace>(body),
             KubeKind::ConfigMap => kubernetes::<api::core::v1::ConfigMap>(body),
             KubeKind::Service => kubernetes::<api::core::v1::Service>(body),
+            KubeKind::ServiceAccount => kubernetes::<api::core::v1::ServiceAccount>(body),
+            KubeKind::Role => kubernetes::<api::rbac::v1::Role>(body),
+            KubeKind::RoleBinding => kubernetes::<api::rbac::v1::RoleBinding>(body),
             KubeKind::PodDisruptionBudget => kubernetes::<api::policy::v1::PodDisruptionBudget>(body),
             KubeKind::NetworkPolicy => kubernetes::<api::networking::v1::NetworkPolicy>(body),
             KubeKind::ValidatingAdmissionPolicy => {
@@ -83,6 +86,7 @@ fn check(document: &Document) -> Result<(), String> {
             KubeKind::PersistentVolumeClaim => kubernetes::<api::core::v1::PersistentVolumeClaim>(body),
             KubeKind::Deployment => kubernetes::<api::apps::v1::Deployment>(body),
             KubeKind::StatefulSet => kubernetes::<api::apps::v1::StatefulSet>(body),
+            KubeKind::CronJob => kubernetes::<api::batch::v1::CronJob>(body),
         },
         // Exhibitor's own format; no type describes it.
         ResourceKind::Ensemble => Ok(()),

@@ -5,8 +5,13 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use zkprov_tests::{Bench, example};
 
-/// The rendered ensemble: a namespace of its own and a Service for clients outside the cluster make every template render.
-const SETS: [&str; 2] = ["spec.exhibitor.namespace=zoo", "spec.exhibitor.exposure=internal"];
+/// The rendered ensemble: a namespace of its own, a Service for clients outside the cluster and backups on a schedule make every
+/// template render.
+const SETS: [&str; 3] = [
+    "spec.exhibitor.namespace=zoo",
+    "spec.exhibitor.exposure=internal",
+    "spec.exhibitor.backup={schedule: \"0 0 1 1 *\", image: zkprov.invalid/zkprov}",
+];
 /// An ensemble with volumes beside it, of which the documents are taken that the other has not. Nobody makes its volumes, here
 /// or there: its pods wait.
 const VOLUMES: [&str; 3] = [

@@ -51,6 +51,8 @@ pub enum KubeAccess {
     },
     /// By this context of the user's kubeconfig, with its own way to authenticate.
     Context(String),
+    /// As the pod that this runs in, by its service account.
+    Pod,
 }
 
 impl fmt::Debug for KubeAccess {
@@ -58,6 +60,7 @@ impl fmt::Debug for KubeAccess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cluster { endpoint, .. } => write!(f, "KubeAccess::Cluster({endpoint})"),
+            Self::Pod => f.write_str("KubeAccess::Pod"),
             Self::Context(name) => write!(f, "KubeAccess::Context({name})"),
         }
     }
@@ -77,14 +80,17 @@ pub(crate) async fn connect(access: &KubeAccess) -> Result<ApiServer, ProviderEr
             let client = cluster_client(&config)?;
             Ok(ApiServer::new(client, config, Some(Arc::clone(token))))
         }
-        KubeAccess::Context(name) => {
-            let mut config = context_config(name).await?;
-            // Repeating is the executor's decision: it knows which calls may be repeated.
-            config.default_retry = false;
-            let client = Client::try_from(config.clone()).map_err(|error| unusable(chain(&error)))?;
-            Ok(ApiServer::new(client, config, None))
-        }
+        KubeAccess::Context(name) => with_own_credentials(context_config(name).await?),
+        KubeAccess::Pod => with_own_credentials(pod_config()?),
     }
+}
+
+/// A client of a configuration that says who we are.
+fn with_own_credentials(mut config: Config) -> Result<ApiServer, ProviderError> {
+    // Repeating is the executor's decision: it knows which calls may be repeated.
+    config.default_retry = false;
+    let client = Client::try_from(config.clone()).map_err(|error| unusable(chain(&error)))?;
+    Ok(ApiServer::new(client, config, None))
 }
 
 /// A client that repeats nothing, and carries all requests over one connection: an API server speaks HTTP/2, and no
@@ -136,5 +142,12 @@ async fn context_config(name: &str) -> Result<Config, ProviderError> {
     Config::from_kubeconfig(&options).await.map_err(|error| {
         unusable(format!("kubeconfig context {name}: {}", chain(&error)))
             .hint("`kubectl config get-contexts` lists the contexts")
+    })
+}
+
+fn pod_config() -> Result<Config, ProviderError> {
+    Config::incluster().map_err(|error| {
+        unusable(format!("this is no pod with a service account: {}", chain(&error)))
+            .hint("--in-cluster is for jobs in the ensemble's cluster; leave it out elsewhere")
     })
 }

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub(crate) mod api;
+mod jobs;
 mod kill;
 pub mod kubeconfig;
 mod leases;
@@ -11,6 +12,7 @@ mod ready;
 mod streams;
 
 pub use access::{KubeAccess, TokenSource, static_token};
+pub use jobs::Ended;
 pub(crate) use objects::text;
 pub(crate) use ready::{api_port, pods_path, selector};
 pub use streams::Exit;

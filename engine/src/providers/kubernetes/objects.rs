@@ -238,7 +238,7 @@ impl KubernetesProvider {
 
     /// Deletes the object that `live` is; one that is gone already is fine.
     ///
-    /// What runs members goes in the foreground: when it is gone its pods are gone, and with them their mounts. Its status
+    /// What runs pods goes in the foreground: when it is gone its pods are gone, and with them their mounts. Its status
     /// moves all the time, so only its uid is a condition. A StatefulSet that comes back (`again`) leaves its pods running:
     /// the new one takes them over.
     pub(crate) async fn delete(
@@ -256,12 +256,15 @@ impl KubernetesProvider {
         let field = |pointer| text(&live.document, pointer).map(str::to_owned);
         let (steady, params) = match place.kind {
             KubeKind::StatefulSet if again => (false, DeleteParams::orphan()),
-            KubeKind::Deployment | KubeKind::StatefulSet | KubeKind::Namespace => {
+            KubeKind::Deployment | KubeKind::StatefulSet | KubeKind::Namespace | KubeKind::CronJob => {
                 (false, DeleteParams::foreground())
             }
             KubeKind::PersistentVolumeClaim => (false, DeleteParams::background()),
             KubeKind::ConfigMap
             | KubeKind::Service
+            | KubeKind::ServiceAccount
+            | KubeKind::Role
+            | KubeKind::RoleBinding
             | KubeKind::PodDisruptionBudget
             | KubeKind::NetworkPolicy
             | KubeKind::ValidatingAdmissionPolicy

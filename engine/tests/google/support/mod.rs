@@ -15,6 +15,7 @@ use zkprov_plans::spec::{Defaults, Source, ValidSpec, load};
 pub(crate) fn connection(url: &str) -> Connection {
     let endpoint = Some(url.to_owned());
     Connection {
+        in_cluster: false,
         endpoints: Endpoints {
             compute: endpoint.clone(),
             container: endpoint.clone(),

@@ -47,6 +47,7 @@ pub(super) fn complete(given: file::Exhibitor, context: &mut Context<'_>) -> Exh
         spread: given.spread.unwrap_or(Spread::Preferred),
         termination_grace_seconds: grace(given.termination_grace, context),
         storage: storage::complete(given.storage, &image, context),
+        backup: given.backup.map(|given| super::backup::complete(given, context)),
         image,
     }
 }

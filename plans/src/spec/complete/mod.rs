@@ -3,6 +3,7 @@
 //! The functions here always give a value back: where a check fails they report it and go on with the default, so that
 //! every problem is found in one run. A spec made while anything was reported as an error is thrown away by the caller.
 
+mod backup;
 mod cluster;
 mod exhibitor;
 mod file_server;
@@ -51,6 +52,7 @@ pub(super) fn complete(
     let place = file_server::Surroundings { ensemble: &name, zone: &zone, cluster: &cluster };
     let file_server = file_server::complete(spec.file_server, &place, context);
     check_labels(&metadata.labels, &cluster, context);
+    backup::check_name(exhibitor.backup.as_ref(), &name, context);
     if let Cluster::Managed(managed) = &cluster {
         exhibitor::check_nodes(&exhibitor, managed, context);
     }

@@ -397,6 +397,59 @@ pub(super) const BACKUPS: &[Row] = &[
     ),
 ];
 
+/// Backups on a schedule.
+pub(super) const SCHEDULE: &[Row] = &[
+    row(
+        "spec.exhibitor.backup.schedule",
+        &["spec.exhibitor.backup.schedule=0 4 * * sun"],
+        Field("cronjob zookeeper-backup", "spec.schedule"),
+    ),
+    row(
+        "spec.exhibitor.backup.timeZone",
+        &["spec.exhibitor.backup.timeZone=Etc/UTC"],
+        Field("cronjob zookeeper-backup", "spec.timeZone"),
+    ),
+    row(
+        "spec.exhibitor.backup.keep",
+        &["spec.exhibitor.backup.keep=7"],
+        Field("cronjob zookeeper-backup", "spec.jobTemplate.spec.template.spec.containers[backup].args"),
+    ),
+    row(
+        "spec.exhibitor.backup.to",
+        &["spec.exhibitor.backup.to=gs://my-backups"],
+        Field("cronjob zookeeper-backup", "spec.jobTemplate.spec.template.spec.containers[backup].args"),
+    ),
+    row(
+        "spec.exhibitor.backup.image",
+        &["spec.exhibitor.backup.image=example.com/zkprov:2"],
+        Field("cronjob zookeeper-backup", "spec.jobTemplate.spec.template.spec.containers[backup].image"),
+    ),
+    row(
+        "spec.exhibitor.backup.googleServiceAccount",
+        &[
+            "spec.exhibitor.backup.to=gs://my-backups",
+            "spec.exhibitor.backup.googleServiceAccount=backup@my-project.iam.gserviceaccount.com",
+        ],
+        Field("serviceaccount zookeeper-backup", "metadata.annotations[iam.gke.io/gcp-service-account]"),
+    ),
+    row(
+        "spec.exhibitor.backup.resources.cpu",
+        &["spec.exhibitor.backup.resources.cpu=500m"],
+        Field(
+            "cronjob zookeeper-backup",
+            "spec.jobTemplate.spec.template.spec.containers[backup].resources.requests.cpu",
+        ),
+    ),
+    row(
+        "spec.exhibitor.backup.resources.memory",
+        &["spec.exhibitor.backup.resources.memory=2Gi"],
+        Field(
+            "cronjob zookeeper-backup",
+            "spec.jobTemplate.spec.template.spec.containers[backup].resources.limits.memory",
+        ),
+    ),
+];
+
 /// Snapshots that are there already.
 pub(super) const SNAPSHOTS: &[Row] = &[
     row(
