@@ -133,6 +133,16 @@ async fn one_holder_at_a_time() {
 }
 
 #[tokio::test]
+async fn a_heartbeat_whose_answer_nobody_waited_for_does_not_keep_the_lock() {
+    let run = Run::new(Leases::default()).await;
+    let lock = run.acquire("ann@laptop").await.unwrap();
+    let beat = run.leases.lock().unwrap().lease.clone().unwrap();
+    run.leases.lock().unwrap().write(beat);
+    lock.release().await.unwrap();
+    assert!(run.leases.lock().unwrap().lease.is_none(), "nothing is left over");
+}
+
+#[tokio::test]
 async fn a_dead_run_s_lock_expires_and_is_lost_to_it() {
     let run = Run::new(Leases::default()).await;
     let dead = run.acquire("ann@laptop").await.unwrap();

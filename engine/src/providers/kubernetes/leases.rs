@@ -44,7 +44,7 @@ impl KubernetesProvider {
         answer.map_err(|failure| failure.of_write(format!("writing lease {name}")))
     }
 
-    /// Deletes exactly this Lease; one that is gone or has moved on is left alone.
+    /// Deletes exactly this Lease; one that is gone is fine, one that has moved on is [`ProviderErrorKind::Stale`].
     pub(crate) async fn delete_lease(
         &self,
         namespace: &str,
@@ -59,9 +59,7 @@ impl KubernetesProvider {
         let answer = self.api.json(leases(namespace).delete(name, &params), WRITE).await;
         match answer.map_err(|failure| failure.of_write(format!("deleting lease {name}"))) {
             Ok(_) => Ok(()),
-            Err(error) if matches!(error.kind, ProviderErrorKind::NotFound | ProviderErrorKind::Stale) => {
-                Ok(())
-            }
+            Err(error) if error.kind == ProviderErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
         }
     }
