@@ -68,11 +68,11 @@ impl EnsembleProvider {
     }
 
     /// What a plan or a step rests on is what all have read: for up to 30 s after a change some still tell the one before
-    /// it. Those that don't come round are gaps.
+    /// it. Those that don't come round are gaps. One that has misread it needs to be told at once, not waited for.
     async fn reading(&self, id: &ResourceId) -> Result<Reading<EnsembleState>, ProviderError> {
         let mut state = self.look(id).await?;
         for _ in 0..seen::SLOWEST_READ {
-            if state.behind.is_empty() || state.rolling {
+            if state.behind.is_empty() || state.rolling || !state.misread.is_empty() {
                 break;
             }
             tokio::time::sleep(self.kubernetes.pace.poll).await;

@@ -76,6 +76,9 @@ impl EnsembleProvider {
     /// Restarts every member whose switch is off, in the order of [`roll::next`], and switches each on again.
     pub(super) async fn roll(&self, roll: &Roll<'_>) -> Result<(), ProviderError> {
         self.until_read(roll).await?;
+        if self.ids(roll).await?.iter().any(|(server, id)| id.is_some_and(|id| id != server.id)) {
+            return self.restart_together(roll).await;
+        }
         let pace = &self.kubernetes.pace;
         let mut under_way: Option<UnderWay> = None;
         let (mut said, mut until) = (String::new(), Instant::now() + pace.restart);
@@ -180,27 +183,49 @@ impl EnsembleProvider {
         Ok(())
     }
 
+    /// Restarts all whose switch is off at once. The list gives members other ids than they run with: Exhibitor's automatic
+    /// management wrote it over the ensemble's. One that has a new id could not take part among old ones, and a roll would wait for
+    /// it for ever.
+    async fn restart_together(&self, roll: &Roll<'_>) -> Result<(), ProviderError> {
+        let sight = self.sight(roll.id).await?;
+        let held = roll::held(&sight.state);
+        roll.say(format!("restarting {} together: their ids have changed", held.join(", ")));
+        for host in &held {
+            self.control(roll, self.pod_of(roll, &sight, host)?, "cluster/restart").await?;
+        }
+        self.until_renumbered(roll).await?;
+        for host in &held {
+            self.control(roll, self.pod_of(roll, &sight, host)?, "cluster/set/restarts/true").await?;
+        }
+        Ok(())
+    }
+
     /// Waits until every ZooKeeper runs with its new id: while some still serve by the old ones, all looks well.
     pub(super) async fn until_renumbered(&self, roll: &Roll<'_>) -> Result<(), ProviderError> {
         let until = Instant::now() + self.kubernetes.pace.restart;
         loop {
-            let sight = self.sight(roll.id).await?;
-            let mut late = None;
-            for server in roll.servers {
-                let pod = self.pod_of(roll, &sight, &server.hostname)?;
-                let conf = self.exhibitor(roll.id, pod, "cluster/4ltr/conf", OWN).await;
-                let id = conf.ok().as_ref().and_then(Value::as_str).and_then(exhibitor::server_id);
-                if id != Some(server.id) {
-                    late = Some(server);
-                }
-            }
-            let Some(late) = late else { return Ok(()) };
+            let ids = self.ids(roll).await?;
+            let Some((late, _)) = ids.iter().find(|(server, id)| *id != Some(server.id)) else {
+                return Ok(());
+            };
             if Instant::now() > until {
                 let message = format!("{} does not take its id {}", late.hostname, late.id);
                 return Err(roll.fail(ProviderErrorKind::Deadline, message).hint("look at `zkprov status`"));
             }
             sleep(self.kubernetes.pace.poll).await;
         }
+    }
+
+    /// The id that each member's ZooKeeper runs with, if it serves.
+    async fn ids<'r>(&self, roll: &Roll<'r>) -> Result<Vec<(&'r Server, Option<u32>)>, ProviderError> {
+        let sight = self.sight(roll.id).await?;
+        let mut ids = Vec::new();
+        for server in roll.servers {
+            let pod = self.pod_of(roll, &sight, &server.hostname)?;
+            let conf = self.exhibitor(roll.id, pod, "cluster/4ltr/conf", OWN).await;
+            ids.push((server, conf.ok().as_ref().and_then(Value::as_str).and_then(exhibitor::server_id)));
+        }
+        Ok(ids)
     }
 
     fn pod_of<'a>(&self, roll: &Roll<'_>, sight: &'a Sight, host: &str) -> Result<&'a Value, ProviderError> {
