@@ -14,10 +14,15 @@ fn ids(bench: &Bench) -> Vec<u32> {
     ids
 }
 
-/// Makes the ensemble look as after many replaced members.
-fn raise_ids(bench: &Bench, by: u32) {
-    let pod = pods(bench)[0].0.clone();
+/// Makes the ensemble look as after many replaced members: all restart by themselves, unless they are held.
+fn raise_ids(bench: &Bench, by: u32, held: bool) {
+    let pods = pods(bench);
+    let pod = pods[0].0.clone();
     change(bench, |world| {
+        for (pod, _) in pods.iter().filter(|_| held) {
+            let switch = format!("GET {pod}:8181/proxy/exhibitor/v1/cluster/set/restarts/false");
+            of_pods(world, &switch, &Value::Null);
+        }
         let exhibitor = format!("{pod}:8181/proxy/exhibitor/v1");
         let state = of_pods(world, &format!("GET {exhibitor}/config/get-state"), &Value::Null);
         let state = parse_config_state(&state).unwrap();
@@ -39,7 +44,7 @@ fn raise_ids(bench: &Bench, by: u32) {
 fn low_ids_come_back_before_they_run_out() {
     let bench = bench();
     bench.tutorial("apply --yes").run().exits(0);
-    raise_ids(&bench, RENUMBER_ABOVE);
+    raise_ids(&bench, RENUMBER_ABOVE, false);
     assert_eq!(ids(&bench), [201, 202, 203]);
     let offered = bench.tutorial("plan").run().exits(0);
     offered.says(&["no changes", "ids are used up to 203, and end at 255", "zkprov apply --compact-ids"]);
@@ -61,4 +66,17 @@ fn low_ids_come_back_before_they_run_out() {
         let rested = bench.tutorial(line).run().exits(0).says(&["no changes"]);
         assert!(!rested.out.contains("ids are used up"), "{rested}");
     }
+}
+
+#[test]
+fn members_that_are_held_while_their_ids_change_restart_together() {
+    let bench = bench();
+    bench.tutorial("apply --yes").run().exits(0);
+    raise_ids(&bench, 10, true);
+    bench.tutorial("plan").run().exits(0).says(&["a roll was cut off before it came to"]);
+    let applied = bench.tutorial("apply --yes --format jsonl").run().exits(0);
+    applied.says(&["together: their ids have changed"]);
+    assert_eq!(ids(&bench), [11, 12, 13]);
+    bench.tutorial("status --check").run().exits(0);
+    bench.tutorial("plan --detailed-exitcode").run().exits(0).says(&["no changes"]);
 }
