@@ -61,11 +61,12 @@ impl<W: World> Play<W> {
         for step in steps {
             match *step {
                 Step::Start(members) => {
+                    // A busy machine takes its time to start the containers, too.
+                    since = self.world.now();
                     for member in members {
                         self.world.start(*member);
                         self.running.insert(*member);
                     }
-                    since = self.world.now();
                 }
                 Step::Stop(member) => {
                     self.world.stop(member);
