@@ -167,11 +167,7 @@ pub fn reading(state: EnsembleState) -> Reading<EnsembleState> {
     if state.config.is_some() {
         return Reading::Known(state);
     }
-    let pod = |pod: &Pod| match &pod.trouble {
-        Some(trouble) => format!("{} is {} ({trouble})", pod.name, pod.phase),
-        None => format!("{} is {}", pod.name, pod.phase),
-    };
-    let pods: Vec<String> = state.pods.iter().map(pod).collect();
+    let pods: Vec<String> = state.pods.iter().map(Pod::words).collect();
     let whys: Vec<&str> = state.gaps.iter().map(|gap| gap.why.as_str()).collect();
     let why = if whys.is_empty() { String::new() } else { format!(": {}", whys.join("; ")) };
     Reading::Unavailable(Gap {

@@ -141,6 +141,14 @@ impl Pod {
     pub fn address(&self) -> Option<&str> {
         self.host.as_deref().or(self.ip.as_deref())
     }
+
+    /// How it is: `exhibitor-1 is Pending (no node has room)`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let Self { name, phase, trouble, .. } = self;
+        let trouble = trouble.as_ref().map(|trouble| format!(" ({trouble})")).unwrap_or_default();
+        format!("{name} is {phase}{trouble}")
+    }
 }
 
 /// One entry of `serversSpec`.

@@ -76,8 +76,10 @@ impl EnsembleProvider {
     /// Restarts every member whose switch is off, in the order of [`roll::next`], and switches each on again.
     pub(super) async fn roll(&self, roll: &Roll<'_>) -> Result<(), ProviderError> {
         self.until_read(roll).await?;
-        if self.ids(roll).await?.iter().any(|(server, id)| id.is_some_and(|id| id != server.id)) {
-            return self.restart_together(roll).await;
+        let sight = self.sight(roll.id).await?;
+        let ids = self.ids(roll, &sight).await?;
+        if ids.iter().any(|(server, id)| id.is_some_and(|id| id != server.id)) {
+            return self.restart_together(roll, &sight).await;
         }
         let pace = &self.kubernetes.pace;
         let mut under_way: Option<UnderWay> = None;
@@ -186,16 +188,15 @@ impl EnsembleProvider {
     /// Restarts all whose switch is off at once. The list gives members other ids than they run with: Exhibitor's automatic
     /// management wrote it over the ensemble's. One that has a new id could not take part among old ones, and a roll would wait for
     /// it for ever.
-    async fn restart_together(&self, roll: &Roll<'_>) -> Result<(), ProviderError> {
-        let sight = self.sight(roll.id).await?;
+    async fn restart_together(&self, roll: &Roll<'_>, sight: &Sight) -> Result<(), ProviderError> {
         let held = roll::held(&sight.state);
         roll.say(format!("restarting {} together: their ids have changed", held.join(", ")));
         for host in &held {
-            self.control(roll, self.pod_of(roll, &sight, host)?, "cluster/restart").await?;
+            self.control(roll, self.pod_of(roll, sight, host)?, "cluster/restart").await?;
         }
         self.until_renumbered(roll).await?;
         for host in &held {
-            self.control(roll, self.pod_of(roll, &sight, host)?, "cluster/set/restarts/true").await?;
+            self.control(roll, self.pod_of(roll, sight, host)?, "cluster/set/restarts/true").await?;
         }
         Ok(())
     }
@@ -204,7 +205,7 @@ impl EnsembleProvider {
     pub(super) async fn until_renumbered(&self, roll: &Roll<'_>) -> Result<(), ProviderError> {
         let until = Instant::now() + self.kubernetes.pace.restart;
         loop {
-            let ids = self.ids(roll).await?;
+            let ids = self.ids(roll, &self.sight(roll.id).await?).await?;
             let Some((late, _)) = ids.iter().find(|(server, id)| *id != Some(server.id)) else {
                 return Ok(());
             };
@@ -217,11 +218,14 @@ impl EnsembleProvider {
     }
 
     /// The id that each member's ZooKeeper runs with, if it serves.
-    async fn ids<'r>(&self, roll: &Roll<'r>) -> Result<Vec<(&'r Server, Option<u32>)>, ProviderError> {
-        let sight = self.sight(roll.id).await?;
+    async fn ids<'r>(
+        &self,
+        roll: &Roll<'r>,
+        sight: &Sight,
+    ) -> Result<Vec<(&'r Server, Option<u32>)>, ProviderError> {
         let mut ids = Vec::new();
         for server in roll.servers {
-            let pod = self.pod_of(roll, &sight, &server.hostname)?;
+            let pod = self.pod_of(roll, sight, &server.hostname)?;
             let conf = self.exhibitor(roll.id, pod, "cluster/4ltr/conf", OWN).await;
             ids.push((server, conf.ok().as_ref().and_then(Value::as_str).and_then(exhibitor::server_id)));
         }

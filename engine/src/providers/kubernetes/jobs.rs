@@ -62,10 +62,7 @@ impl KubernetesProvider {
             }
             let words = match pods.last() {
                 None => "no pod of it is there yet".to_owned(),
-                Some(pod) => match &pod.trouble {
-                    Some(trouble) => format!("pod {} is {} ({trouble})", pod.name, pod.phase),
-                    None => format!("pod {} is {}", pod.name, pod.phase),
-                },
+                Some(pod) => format!("pod {}", pod.words()),
             };
             if Instant::now() >= deadline {
                 let message = format!("not done after {} s: {words}", self.pace.step.as_secs());
