@@ -123,6 +123,9 @@ pub struct Pod {
     /// The name that stays with it, if it has one: `exhibitor-0.exhibitor-members.default.svc`.
     #[serde(default)]
     pub host: Option<String>,
+    /// The revision of its StatefulSet's template that it was made from; `None` for a pod of a Deployment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
     /// Node name.
     pub node: Option<String>,
     /// `Pending`, `Running`, ...

@@ -178,8 +178,33 @@ pub enum Call {
     },
     /// Kubernetes server-side apply of the body, forced, as our field manager.
     Apply,
+    /// The leader's pod gets a deletion cost: the Deployment's controller, which begins at once when its template changes,
+    /// replaces it last.
+    SpareLeader {
+        /// Whose leader.
+        ensemble: ResourceId,
+    },
+    /// The pods of an earlier template go one by one: who does not serve first, then followers, the leader's last, who leads
+    /// looked up again each time. A StatefulSet's are deleted, each in sync before the next one; a Deployment's controller deletes
+    /// them by itself, and by the cost that the leader's pod has.
+    ReplacePods {
+        /// Whose members they are.
+        ensemble: ResourceId,
+    },
     /// Exhibitor `config/set` (all members restart) or `config/set-rolling` (one by one) with the whole document.
     SetEnsemble(EnsembleTarget),
+}
+
+impl Call {
+    /// The ensemble whose members have to be asked for it, where it is about something else.
+    #[must_use]
+    pub const fn asks_members_of(&self) -> Option<&ResourceId> {
+        if let Self::SpareLeader { ensemble } | Self::ReplacePods { ensemble } = self {
+            Some(ensemble)
+        } else {
+            None
+        }
+    }
 }
 
 /// What the ensemble's shared configuration has to say after a step.

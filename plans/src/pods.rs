@@ -40,6 +40,7 @@ pub fn pod(document: &Value) -> Option<Pod> {
         name: text(document, "/metadata/name")?.to_owned(),
         ip: text(document, "/status/podIP").filter(|ip| !ip.is_empty()).map(str::to_owned),
         host: host(document),
+        revision: revision(document).map(str::to_owned),
         node: text(document, "/spec/nodeName").map(str::to_owned),
         phase: text(document, "/status/phase").unwrap_or("Unknown").to_owned(),
         ready: ready == Some("True"),
@@ -82,6 +83,35 @@ fn runs(document: &Value) -> bool {
         && statuses.iter().all(|status| status.pointer("/state/running").is_some())
 }
 
+/// Whether a Deployment's or StatefulSet's controller knows its latest specification, so that its status is about that one.
+#[must_use]
+pub fn is_seen(workload: &Value) -> bool {
+    count(workload, "/status/observedGeneration") >= count(workload, "/metadata/generation")
+}
+
+/// Whether this StatefulSet leaves the replacement of pods to whoever deletes them: zkprov, the leader's pod last.
+#[must_use]
+pub fn waits_for_deletion(workload: &Value) -> bool {
+    text(workload, "/spec/updateStrategy/type") == Some("OnDelete")
+}
+
+/// The pods that were made from an earlier template of a StatefulSet which does not replace them by itself. All of them, as long as
+/// its controller has not seen the latest one.
+#[must_use]
+pub fn outdated<'a>(workload: &Value, pods: &'a [Pod]) -> Vec<&'a Pod> {
+    let of_set = pods.iter().filter(|pod| pod.revision.is_some() && waits_for_deletion(workload));
+    of_set.filter(|pod| !has_latest(workload, pod.revision.as_deref())).collect()
+}
+
+/// Whether a pod of this revision was made from the latest template of its StatefulSet; no, as long as the controller has not seen it.
+fn has_latest(set: &Value, revision: Option<&str>) -> bool {
+    is_seen(set) && revision == text(set, "/status/updateRevision")
+}
+
+fn revision(pod: &Value) -> Option<&str> {
+    text(pod, "/metadata/labels/controller-revision-hash")
+}
+
 /// How far a Deployment's pods are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rollout {
@@ -100,11 +130,14 @@ pub fn rollout(workload: &Value, pods: &[Value], replicas: u32) -> Rollout {
     if is_deleting(workload) {
         return waiting("it is being deleted".to_owned());
     }
-    if count(workload, "/status/observedGeneration") < count(workload, "/metadata/generation") {
+    if !is_seen(workload) {
         return waiting("the change is not seen by its controller yet".to_owned());
     }
     let updated = count(workload, "/status/updatedReplicas");
-    if updated < wanted {
+    // Nobody but zkprov goes on with these: who waits for it here would wait for ever.
+    let waits_for_us =
+        waits_for_deletion(workload) || workload.pointer("/spec/paused") == Some(&Value::Bool(true));
+    if updated < wanted && !waits_for_us {
         return waiting(format!("{updated} of {wanted} pods have the new template"));
     }
     let total = count(workload, "/status/replicas");
@@ -235,7 +268,10 @@ pub fn troubles(deployment: &Value, pods: &[Value], events: &[Value]) -> Vec<Tro
             message: one_line(text(failure, "/message").unwrap_or_default()),
         });
     }
-    let alive = pods.iter().filter(|document| !is_deleting(document) && !runs(document));
+    // What is wrong with a pod of an earlier template ends with it.
+    let outdated =
+        |document: &Value| waits_for_deletion(deployment) && !has_latest(deployment, revision(document));
+    let alive = pods.iter().filter(|one| !is_deleting(one) && !runs(one) && !outdated(one));
     // Where members may not share a node, a new one waits for the node of the one that ends.
     let room_comes = pods.iter().any(is_deleting);
     let troubles = alive.filter_map(|document| pod_trouble(document, events));

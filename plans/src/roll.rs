@@ -101,8 +101,9 @@ fn leaves(state: &EnsembleState, modes: &[Mode]) -> Option<String> {
     takes_part.next().map(|member| member.hostname.clone())
 }
 
-/// Who leads, or, where nobody does, who serves alone and knows most.
-fn last(state: &EnsembleState) -> Option<&str> {
+/// Who leads, or, where nobody does, who serves alone and knows most: the last to restart.
+#[must_use]
+pub fn last(state: &EnsembleState) -> Option<&str> {
     let voters = || state.members.iter().filter(|member| member.id.is_some());
     let in_mode = |wanted: Mode| {
         voters().filter(move |member| member.zookeeper.as_ref().is_some_and(|srvr| srvr.mode == wanted))

@@ -95,6 +95,7 @@ mod tests {
             name: format!("pod-{id}"),
             ip: Some(format!("10.0.0.{id}")),
             host: None,
+            revision: None,
             node: None,
             phase: "Running".to_owned(),
             ready: true,

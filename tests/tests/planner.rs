@@ -73,6 +73,7 @@ fn members(voters: u32) -> EnsembleState {
                 name: format!("exhibitor-{id}"),
                 ip: Some(address(id)),
                 host: None,
+                revision: None,
                 node: None,
                 phase: "Running".to_owned(),
                 ready: true,

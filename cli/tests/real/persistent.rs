@@ -3,6 +3,7 @@
 
 use super::node::{apply_with_a_writer, lost_nothing, name, pods, told_members};
 use super::rig::Real;
+use super::rolls::{replaces_pods_leader_last, replaces_pods_of_a_deployment};
 use std::time::{Duration, Instant};
 use zkprov_tests::{Background, Program, example};
 
@@ -20,6 +21,7 @@ fn members_with_volumes_on_a_real_node_all_go_at_once_and_come_back() {
     zkprov(&real, "plan --detailed-exitcode").run().exits(0).says(&["no changes"]);
     are_known_by_name(&real, 3);
 
+    replaces_pods_leader_last(&real, &zkprov, &mut writer);
     all_pods_go_at_once(&real);
     for size in [5, 3] {
         resizes(&real, &mut writer, size);
@@ -40,6 +42,7 @@ fn members_without_volumes_on_a_real_node_are_followed_while_a_client_writes() {
     put_volumes(&real);
     let (applied, mut writer) = apply_with_a_writer(&real, &before_volumes);
     applied.says(&["3 of 3 voters serve"]);
+    replaces_pods_of_a_deployment(&real, &before_volumes, &mut writer);
     let moved = zkprov(&real, "apply --yes").run().exits(0);
     moved.says(&["voters 3 -> 4 -> 3 -> 4 -> 3 -> 4 -> 3", "3 of 3 voters serve"]);
     writer.signal("USR1");

@@ -2,7 +2,8 @@
 
 use super::rig::Real;
 use serde_json::Value;
-use zkprov_tests::{Background, Output};
+use std::collections::BTreeSet;
+use zkprov_tests::{Background, Output, Program};
 
 /// Longest time without an acknowledged write that a step may cost, seconds.
 const TARGET: f64 = 5.0;
@@ -91,4 +92,60 @@ fn last_epoch(real: &Real) -> u64 {
     let status = real.zkprov("status --format json").run().exits(0).json();
     let members = status["members"].as_array().unwrap().iter();
     members.filter(|member| member["zxid"].is_string()).map(epoch).max().unwrap()
+}
+
+/// A new template goes to every pod, the leader's last: one election, handed over before that pod goes. Killed in its middle it is
+/// named, and the next run goes on with it.
+pub(crate) fn replaces_pods_leader_last(
+    real: &Real,
+    zkprov: &dyn Fn(&Real, &str) -> Program,
+    writer: &mut Background,
+) {
+    let pods = || uids(real);
+    let line = "apply --yes --set spec.exhibitor.terminationGrace=61s";
+    let (before, epoch) = (pods(), last_epoch(real));
+    gap(writer);
+    let mut run = zkprov(real, &format!("{line} --format jsonl")).start();
+    run.until("which is back and in sync");
+    run.signal("KILL");
+    drop(run);
+    let plan = format!("{} --detailed-exitcode", line.replace("apply --yes", "plan"));
+    zkprov(real, &plan).run().exits(2).says(&["a roll was cut off before it came to exhibitor-"]);
+    // The run is dead: as its lock's message advises, rather than wait until it expires.
+    real.told("delete lease zkprov-exhibitor");
+    zkprov(real, line).run().exits(0);
+    assert!(pods().is_disjoint(&before), "every pod is replaced");
+    let waited = gap(writer);
+    println!("every pod replaced: longest gap {waited:.1} s");
+    assert!(waited < TARGET + CLIENTS_OWN, "{waited} s without a write");
+    assert_eq!(last_epoch(real) - epoch, 1, "one election");
+    zkprov(real, &plan).run().exits(0).says(&["no changes"]);
+    // The file says nothing of it: back.
+    zkprov(real, "apply --yes").run().exits(0);
+    println!("and back: longest gap {:.1} s", gap(writer));
+}
+
+/// Longest time without a write while Exhibitor itself makes the others know each newcomer, seconds: two elections.
+const BY_EXHIBITOR: f64 = 12.0;
+
+/// The same without volumes: a Deployment's controller takes the pods, and waits for the ensemble between two of them.
+pub(crate) fn replaces_pods_of_a_deployment(
+    real: &Real,
+    zkprov: &dyn Fn(&Real, &str) -> Program,
+    writer: &mut Background,
+) {
+    let line = "apply --yes --set spec.exhibitor.terminationGrace=61s";
+    let before = uids(real);
+    gap(writer);
+    let applied = zkprov(real, line).run().exits(0);
+    assert!(uids(real).is_disjoint(&before), "every pod is replaced\n{applied}");
+    let waited = gap(writer);
+    println!("every pod of the Deployment replaced: longest gap {waited:.1} s");
+    assert!(waited < BY_EXHIBITOR, "{waited} s without a write");
+    let plan = format!("{} --detailed-exitcode", line.replace("apply --yes", "plan"));
+    zkprov(real, &plan).run().exits(0).says(&["no changes"]);
+}
+
+fn uids(real: &Real) -> BTreeSet<String> {
+    super::node::pods(real).iter().map(|pod| pod["metadata"]["uid"].to_string()).collect()
 }

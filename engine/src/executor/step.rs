@@ -229,10 +229,15 @@ impl Context<'_> {
             self.waits.send_replace(under_way && single);
             self.say(course.words());
         };
+        // Pods are told from each other by what their members say.
+        let caller = match call.asks_members_of() {
+            Some(ensemble) => self.patiently(|| self.run.providers.of(ensemble)).await?,
+            None => Arc::clone(provider),
+        };
         let mut tries = 1;
         loop {
             self.waits.send_replace(false);
-            let error = match provider.call(change, call, &live, &request_id, &progress).await {
+            let error = match caller.call(change, call, &live, &request_id, &progress).await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
@@ -420,6 +425,11 @@ fn found_instead(change: &Change, live: &Live) -> Result<Start, ProviderError> {
 /// The fingerprint differs: done already, still the approved difference (`None`), or stale.
 fn moved(change: &Change, live: &Live) -> Result<Option<Start>, ProviderError> {
     let now = diff::diff(&change.id, &change.body, live).fields;
+    let replaces_pods = change.calls.iter().any(|call| matches!(call, Call::ReplacePods { .. }));
+    if now.is_empty() && replaces_pods {
+        // Applied; how many of its pods followed is seen pod by pod.
+        return Ok(None);
+    }
     if now.is_empty() {
         return Ok(Some(Start::AlreadyDone));
     }
@@ -452,7 +462,8 @@ fn took_effect(change: &Change, call: &Call, live: &Reading<Live>) -> bool {
         Reading::Known(live) => {
             let equal = || diff::diff(&change.id, &change.body, live).fields.is_empty();
             match call {
-                Call::Delete => false,
+                // Harmless again, and a deletion is known by the absence of what it was about.
+                Call::Delete | Call::SpareLeader { .. } | Call::ReplacePods { .. } => false,
                 // It comes before a deletion, which has no body to compare with.
                 Call::SetDeletionProtection { on } => {
                     let protected = live.document.get("deletionProtection").and_then(Value::as_bool);

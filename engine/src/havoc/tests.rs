@@ -54,6 +54,7 @@ fn pod(id: u32) -> Pod {
         name: format!("pod-{id}"),
         ip: Some(format!("10.0.0.{id}")),
         host: None,
+        revision: None,
         node: Some(format!("node-{id}")),
         phase: "Running".to_owned(),
         ready: true,

@@ -130,6 +130,7 @@ fn state(voters: u32) -> EnsembleState {
                 name: format!("pod-{id}"),
                 ip: Some(host(id)),
                 host: None,
+                revision: None,
                 node: Some("node".to_owned()),
                 phase: "Running".to_owned(),
                 ready: true,

@@ -11,6 +11,7 @@ fn pod(name: &str, ip: &str) -> Pod {
         name: name.to_owned(),
         ip: Some(ip.to_owned()),
         host: None,
+        revision: None,
         node: None,
         phase: "Running".to_owned(),
         ready: true,

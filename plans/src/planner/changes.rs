@@ -1,7 +1,7 @@
 //! One change for each resource: absent, equal, different, or not ours.
 
 use super::ensemble::migration;
-use super::{Draft, PlanInput, volumes};
+use super::{Draft, PlanInput, pods, volumes};
 use crate::diff::{self, Difference};
 use crate::document::Document;
 use crate::observed::{Live, Ownership, Reading};
@@ -75,6 +75,7 @@ fn existing(input: &PlanInput<'_>, document: &Document, live: &Live, draft: &mut
         return;
     }
     let mut difference = diff::diff(id, &document.body, live);
+    difference.fields.extend(pods::unfinished_roll(input, document, live, &difference.fields));
     if let (Some(why), false) = (diff::refusal(live), difference.fields.iter().any(|field| field.replaces)) {
         let fix = "undo the change of the template";
         draft.refuse("refused-by-the-api", id, format!("the API refuses {id}: {why}"), fix);
@@ -322,7 +323,9 @@ fn update(input: &PlanInput<'_>, document: &Document, live: &Live, difference: D
         difference.fields.iter().filter(|field| field.replaces).map(|field| field.path.clone()).collect();
     let replace = !immutable.is_empty();
     let calls = if matches!(id.kind, ResourceKind::Kube(_)) {
-        replace.then_some(Call::Delete).into_iter().chain([Call::Apply]).collect()
+        let [before, after] = pods::calls(input, document, &difference.fields);
+        let apply = replace.then_some(Call::Delete).into_iter().chain([Call::Apply]);
+        before.into_iter().chain(apply).chain(after).collect()
     } else if replace {
         delete(id, live, Reason::InSync).calls.into_iter().chain([Call::Insert]).collect()
     } else {
@@ -331,7 +334,11 @@ fn update(input: &PlanInput<'_>, document: &Document, live: &Live, difference: D
     Change {
         id: id.clone(),
         action: if replace { Action::Replace } else { Action::Update },
-        reason: if replace { Reason::ImmutableFields(immutable) } else { Reason::FieldsDiffer },
+        reason: match pods::interrupted(&difference.fields) {
+            Some(pods) => Reason::RollInterrupted(pods),
+            None if replace => Reason::ImmutableFields(immutable),
+            None => Reason::FieldsDiffer,
+        },
         disruption: disruption(id.kind, replace, &difference),
         notes: notes(id.kind, replace, &difference),
         diff: difference.fields,
@@ -419,7 +426,7 @@ fn disruption(kind: ResourceKind, replace: bool, difference: &Difference) -> Dis
             Disruption::FileServer
         }
         ResourceKind::Kube(KubeKind::Deployment) if replace => Disruption::All,
-        ResourceKind::Kube(_) if kind.runs_members() && rolls_pods(&difference.fields) => {
+        ResourceKind::Kube(_) if kind.runs_members() && pods::roll(&difference.fields) => {
             Disruption::OneByOne
         }
         ResourceKind::Cluster if replace => Disruption::All,
@@ -442,11 +449,6 @@ fn disruption(kind: ResourceKind, replace: bool, difference: &Difference) -> Dis
 fn moves_pods(difference: &Difference) -> bool {
     let upgrade = difference.how.iter().any(|how| matches!(how, How::UpdateNodePool(_)));
     upgrade || difference.fields.iter().any(|field| shrinks(field, "initialNodeCount"))
-}
-
-/// A change of the pod template replaces every pod.
-pub(super) fn rolls_pods(fields: &[FieldChange]) -> bool {
-    fields.iter().any(|field| field.path.starts_with("spec.template."))
 }
 
 fn notes(kind: ResourceKind, replace: bool, difference: &Difference) -> Vec<String> {
@@ -478,16 +480,15 @@ fn notes(kind: ResourceKind, replace: bool, difference: &Difference) -> Vec<Stri
                 .to_owned(),
         );
     }
-    if kind == ResourceKind::Kube(KubeKind::StatefulSet) && rolls_pods(&difference.fields) {
+    if kind == ResourceKind::Kube(KubeKind::StatefulSet) && pods::roll(&difference.fields) {
         notes.push(
-            "every pod is replaced, one at a time, the highest number first; each comes back with its data"
-                .to_owned(),
+            "pods are replaced one at a time, the leader's last; each comes back with its data".to_owned(),
         );
     }
-    if kind == ResourceKind::Kube(KubeKind::Deployment) && rolls_pods(&difference.fields) {
+    if kind == ResourceKind::Kube(KubeKind::Deployment) && pods::roll(&difference.fields) {
         notes.push(
-            "every pod is replaced, one at a time; Exhibitor takes each new one in within 60 to 120 s, and it syncs \
-             from the leader"
+            "every pod is replaced, one at a time, the leader's last; Exhibitor takes each new one in within 60 to 120 s, \
+             and it syncs from the leader"
                 .to_owned(),
         );
     }

@@ -5,7 +5,7 @@ pub(super) mod compact;
 pub(super) mod migration;
 mod safety;
 
-use self::safety::{down_and_held, fills_up, refuse_growing_roll, refuse_unsafe};
+use self::safety::{down_and_held, fills_up, refuse_growing_roll, refuse_replaced_holders, refuse_unsafe};
 use super::{Draft, PlanInput};
 use crate::diff;
 use crate::document::Document;
@@ -28,12 +28,12 @@ pub(super) fn steps(input: &PlanInput<'_>, draft: &mut Draft) {
         Some(Reading::Unavailable(gap)) => {
             draft.gaps.insert(gap.clone());
         }
-        Some(Reading::Absent) => draft.ensemble.extend(formation(input, document)),
+        Some(Reading::Absent) => form(input, document, draft),
         // Not read: nothing is proposed.
         None => {}
         Some(Reading::Known(live)) => match &input.observed.ensemble {
             Reading::Known(state) => changes(input, document, live, state, draft),
-            Reading::Absent => draft.ensemble.extend(formation(input, document)),
+            Reading::Absent => form(input, document, draft),
             // Reported with the other gaps: no step while the ensemble cannot be read.
             Reading::Unavailable(_) => {}
         },
@@ -88,6 +88,12 @@ const FORMING_CHECK_MS: &str = "1000";
 /// What an ensemble without volumes risks.
 const RISK: &str = "members keep their data in their pods: if all pods go at once, every znode is lost; \
     `spec.exhibitor.storage.persistent` gives each member a volume";
+
+fn form(input: &PlanInput<'_>, document: &Document, draft: &mut Draft) {
+    if !refuse_replaced_holders(input, document, draft) {
+        draft.ensemble.extend(formation(input, document));
+    }
+}
 
 /// One whole document forms the ensemble; a second one sets the declared check period, if it is longer. Pods that hold the data of
 /// an ensemble whose configuration is lost form it alone: empty ones with them could elect an empty leader.

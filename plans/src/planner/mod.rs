@@ -8,6 +8,7 @@ mod destroy;
 mod ensemble;
 mod moves;
 mod order;
+mod pods;
 mod recover;
 mod volumes;
 

@@ -1,7 +1,7 @@
 //! The order of steps: creation from the ground up, deletion in reverse, the ensemble's steps in a chain.
 
 use super::PlanInput;
-use super::changes::{self, rolls_pods};
+use super::{changes, pods};
 use crate::observed::Reading;
 use crate::plan::{Action, Change, Disruption, Gate, Reason, Step, StepKind};
 use crate::quorum;
@@ -136,13 +136,13 @@ impl Graph {
         after.extend(self.last_ensemble);
         if kind == ResourceKind::NodePool && change.disruption == Disruption::OneByOne {
             after.extend(self.made.values().copied());
-            after = self.push_gate(input, after);
+            after = self.push_gate(quorum_gate(input, self.last_ensemble.is_some()), after);
         }
         if kind.runs_members() {
             after.extend(self.before_pods(input, &change, &after));
         }
         let (id, seconds) = (change.id.clone(), seconds(&change));
-        let rolls = kind.runs_members() && rolls_pods(&change.diff);
+        let rolls = kind.runs_members() && pods::roll(&change.diff);
         let drains = kind == ResourceKind::NodePool && change.disruption == Disruption::OneByOne;
         let rolled = (rolls || drains).then(|| quorum_gate(input, self.last_ensemble.is_some())).flatten();
         let index = self.push(StepKind::Change(change), after, seconds);
@@ -154,8 +154,8 @@ impl Graph {
     }
 
     /// Puts a quorum gate behind these steps; what to come after then.
-    fn push_gate(&mut self, input: &PlanInput<'_>, after: Vec<usize>) -> Vec<usize> {
-        match quorum_gate(input, self.last_ensemble.is_some()) {
+    fn push_gate(&mut self, gate: Option<Gate>, after: Vec<usize>) -> Vec<usize> {
+        match gate {
             Some(gate) => vec![self.push(StepKind::Gate(gate), after, 2)],
             None => after,
         }
@@ -176,8 +176,12 @@ impl Graph {
                 5,
             ));
         }
-        if rolls_pods(&change.diff) && change.action != Action::Create {
-            gates.extend(self.push_gate(input, after.to_vec()));
+        if pods::roll(&change.diff) && change.action != Action::Create {
+            let mut gate = quorum_gate(input, self.last_ensemble.is_some());
+            if let Some(Gate::Quorum { healthy, .. }) = &mut gate {
+                *healthy -= pods::repaired(input);
+            }
+            gates.extend(self.push_gate(gate, after.to_vec()));
         }
         gates
     }

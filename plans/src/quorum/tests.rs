@@ -21,6 +21,7 @@ fn serving(count: u32, leader: u32) -> EnsembleState {
             name: format!("pod-{id}"),
             ip: Some(hostname.clone()),
             host: None,
+            revision: None,
             node: None,
             phase: "Running".to_owned(),
             ready: true,

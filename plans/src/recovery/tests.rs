@@ -31,6 +31,7 @@ fn scene(
                 name: name.clone(),
                 ip: Some(hostname.clone()),
                 host: None,
+                revision: None,
                 node: None,
                 phase: "Running".to_owned(),
                 ready: serves.is_some(),

@@ -1,7 +1,7 @@
 //! The words that all forms of a report share.
 
 use crate::plan::{Action, Change, Disruption, FieldChange, Gate, Mode, Plan, Reason, StepKind};
-use crate::resource::{ResourceId, Scope};
+use crate::resource::{ResourceId, ResourceKind, Scope};
 use crate::spec::ValidSpec;
 use serde_json::Value;
 
@@ -76,6 +76,9 @@ pub(super) const fn disruption(change: &Change) -> Option<&'static str> {
     match change.disruption {
         Disruption::None => None,
         Disruption::FileServer => Some("the file server is away for a while; members keep serving"),
+        Disruption::OneByOne if matches!(change.id.kind, ResourceKind::NodePool) => {
+            Some("nodes are drained in GKE's order, one member at a time")
+        }
         Disruption::OneByOne => Some("members restart one by one, followers first, the leader last"),
         Disruption::All => Some("all members restart together, clients wait"),
     }

@@ -41,6 +41,7 @@ impl Apply<'_> {
         let others = managers.others(Operation::Apply, self.actor).ensured(self.ty);
         let mut merged = merge(&bare, config, self.ty);
         prune(&mut merged, self.ty, Some(&dropped), Some(&others), false);
+        self.set_zeros(&mut merged, config);
         let changed = Comparison::of(&bare, &merged, self.ty);
         if !self.force {
             managers.check_conflicts(&changed, self.actor)?;
@@ -49,6 +50,19 @@ impl Apply<'_> {
         managers.record_apply(claimed, self.actor, self.api_version, self.now);
         managers.write(&mut merged);
         Ok(merged)
+    }
+
+    /// A number or a truth value that was sent as zero is claimed, and takes the place of the one before it, although no
+    /// encoder writes it.
+    fn set_zeros(&self, merged: &mut Value, config: &Value) {
+        for path in self.claimed.clone().minus(&FieldSet::of(config, self.ty)).paths() {
+            let names: Option<Vec<&str>> = path.iter().map(|element| element.strip_prefix("f:")).collect();
+            let Some(names) = names else { continue };
+            let pointer: String = names.iter().map(|name| format!("/{}", tree::escape(name))).collect();
+            if matches!(merged.pointer(&pointer), Some(Value::Bool(_) | Value::Number(_))) {
+                tree::remove(merged, &pointer);
+            }
+        }
     }
 }
 

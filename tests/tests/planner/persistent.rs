@@ -3,7 +3,7 @@
 use crate::{everything, golden, nothing, path, planned, predict, rendered, shown, targets};
 use zkprov_plans::document::Desired;
 use zkprov_plans::observed::{Observed, Reading};
-use zkprov_plans::plan::{Action, Mode, Plan};
+use zkprov_plans::plan::{Action, Call, Gate, Mode, Plan, Reason, Step, StepKind};
 use zkprov_plans::resource::{KubeKind, ResourceKind};
 use zkprov_plans::spec::ValidSpec;
 
@@ -131,6 +131,78 @@ fn a_move_never_starts_where_other_data_could_win_or_be_lost() {
         state.servers.clear();
     }
     assert_eq!(codes(&observed), ["not-formed"]);
+}
+
+/// Pods `exhibitor-0` ... of a set whose latest revision is `new`: so many of the first ones have an earlier one.
+fn revised(observed: &mut Observed, desired: &Desired, earlier: usize) {
+    name_members(observed, &["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
+    let Reading::Known(state) = &mut observed.ensemble else { panic!("no members") };
+    for (number, pod) in state.pods.iter_mut().enumerate() {
+        pod.revision = Some(if number < earlier { "old" } else { "new" }.to_owned());
+    }
+    let set = desired.documents.iter().find(|one| one.id.kind == ResourceKind::Kube(KubeKind::StatefulSet));
+    let Some(Reading::Known(live)) = observed.resources.get_mut(&set.unwrap().id) else { panic!("no set") };
+    live.document["status"] = serde_json::json!({"replicas": 3, "updateRevision": "new"});
+}
+
+#[test]
+fn a_new_template_replaces_pods_behind_a_gate() {
+    let (_, old) = persistent(&[]);
+    let (spec, new) = persistent(&["spec.exhibitor.terminationGrace=61s"]);
+    let mut observed = seen(&old, &new, 3);
+    revised(&mut observed, &new, 0);
+    let plan = planned(&spec, &new, &observed, Mode::Apply);
+    golden("persistent-template.txt", &shown(&spec, &plan));
+    let (_, change) = plan.changes().last().unwrap();
+    assert!(matches!(&change.calls[..], [Call::Apply, Call::ReplacePods { .. }]), "{:?}", change.calls);
+}
+
+#[test]
+fn a_roll_of_pods_that_was_cut_is_named_and_goes_on() {
+    let (spec, desired) = persistent(&[]);
+    let mut observed = everything(&desired, 3);
+    revised(&mut observed, &desired, 0);
+    assert!(planned(&spec, &desired, &observed, Mode::Apply).steps.is_empty());
+    revised(&mut observed, &desired, 2);
+    let plan = planned(&spec, &desired, &observed, Mode::Apply);
+    golden("persistent-resume.txt", &shown(&spec, &plan));
+    let (_, change) = plan.changes().last().unwrap();
+    assert_eq!(
+        change.reason,
+        Reason::RollInterrupted(vec!["exhibitor-1".to_owned(), "exhibitor-2".to_owned()])
+    );
+    // A member is missing: its pod is what the roll repairs first. Where its pod is well the gate waits for it.
+    let gate = |ready: bool| {
+        let mut observed = observed.clone();
+        let Reading::Known(state) = &mut observed.ensemble else { panic!("no members") };
+        state.pods[0].ready = ready;
+        state.members[0].zookeeper = None;
+        let plan = planned(&spec, &desired, &observed, Mode::Apply);
+        let healthy = |step: &Step| match &step.kind {
+            StepKind::Gate(Gate::Quorum { healthy, .. }) => Some(*healthy),
+            StepKind::Gate(_) | StepKind::Change(_) => None,
+        };
+        plan.steps.iter().find_map(healthy)
+    };
+    assert_eq!((gate(false), gate(true)), (Some(2), Some(3)));
+}
+
+#[test]
+fn pods_that_hold_what_a_lost_configuration_described_are_not_replaced() {
+    let (_, old) = persistent(&[]);
+    let (spec, new) = persistent(&["spec.exhibitor.terminationGrace=61s"]);
+    let mut observed = seen(&old, &new, 3);
+    revised(&mut observed, &new, 0);
+    let Reading::Known(state) = &mut observed.ensemble else { panic!("no members") };
+    state.servers.clear();
+    for member in &mut state.members {
+        member.id = None;
+        member.zookeeper.as_mut().unwrap().zxid = "0x200000001".to_owned();
+    }
+    let ensemble = new.documents.iter().find(|one| one.id.kind == ResourceKind::Ensemble).unwrap();
+    observed.resources.insert(ensemble.id.clone(), Reading::Absent);
+    let plan = planned(&spec, &new, &observed, Mode::Apply);
+    assert!(plan.findings.iter().any(|one| one.code == "repairs-and-rolls"), "{:#?}", plan.findings);
 }
 
 #[test]

@@ -13,4 +13,5 @@ mod harness;
 mod misread;
 mod options;
 mod persistent;
+mod pod_rolls;
 mod rolls;

@@ -12,7 +12,7 @@ const EVERY: usize = 8;
 const PRECIOUS: &str = "/precious";
 
 /// Members with volumes.
-fn persistent(set: &[&str]) -> ValidSpec {
+pub(crate) fn persistent(set: &[&str]) -> ValidSpec {
     specs(&example("persistent"), &[&["spec.exhibitor.settings.check=1s"], set].concat()).remove(0)
 }
 
@@ -24,19 +24,19 @@ fn ephemeral() -> ValidSpec {
 }
 
 /// What the members of the only share are known by.
-fn members(world: &World) -> Vec<String> {
+pub(crate) fn members(world: &World) -> Vec<String> {
     keys(world, &format!("/exhibitor/shares/{}/members", share(world).replace('/', "~1")))
 }
 
 /// Objects of a kind in the only cluster, as the API tells them.
-fn objects(lab: &Lab, kind: &str) -> Vec<serde_json::Value> {
+pub(crate) fn objects(lab: &Lab, kind: &str) -> Vec<serde_json::Value> {
     let stored = serde_json::to_value(lab.running.world().unwrap()).unwrap();
     let clusters = stored["kubernetes"].as_object().unwrap();
     let objects = clusters.values().next().and_then(|one| one["store"]["objects"][kind].as_object());
     objects.into_iter().flat_map(|objects| objects.values().cloned()).collect()
 }
 
-fn name(object: &serde_json::Value) -> String {
+pub(crate) fn name(object: &serde_json::Value) -> String {
     object["metadata"]["name"].as_str().unwrap().to_owned()
 }
 
@@ -48,7 +48,7 @@ fn names(lab: &Lab, kind: &str) -> Vec<String> {
 }
 
 /// Writes as a client of whoever serves.
-fn write(lab: &Lab, data: &str) {
+pub(crate) fn write(lab: &Lab, data: &str) {
     let mut world = lab.running.world().unwrap();
     let hosts = members(&world);
     let written = hosts.iter().any(|host| {
@@ -60,7 +60,7 @@ fn write(lab: &Lab, data: &str) {
 }
 
 /// Every one of so many voters serves and has what was written.
-fn all_have(lab: &Lab, count: usize, data: &str) {
+pub(crate) fn all_have(lab: &Lab, count: usize, data: &str) {
     let world = lab.running.world().unwrap();
     let health = world.exhibitor.health(&share(&world)).unwrap();
     assert_eq!((health.declared, health.healthy), (count, count));

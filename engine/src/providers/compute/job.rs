@@ -201,6 +201,7 @@ const fn verb(call: &Call) -> &'static str {
         Call::UpdateCluster { .. } | Call::UpdateNodePool { .. } | Call::PatchFilestore { .. } => "updating",
         Call::SetNodePoolSize { .. } => "resizing",
         Call::Apply => "applying",
+        Call::SpareLeader { .. } | Call::ReplacePods { .. } => "replacing the pods of",
         Call::SetEnsemble(_) => "configuring",
     }
 }

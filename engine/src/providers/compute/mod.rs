@@ -128,6 +128,8 @@ impl ComputeProvider {
             | Call::UpdateNodePool { .. }
             | Call::PatchFilestore { .. }
             | Call::Apply
+            | Call::SpareLeader { .. }
+            | Call::ReplacePods { .. }
             | Call::SetEnsemble(_) => Err(job.misplaced(call)),
         }
     }

@@ -1,10 +1,12 @@
 //! The ensemble as its members tell it: Exhibitor's REST API and, through it, ZooKeeper's own words, reached through the
 //! API server's pod proxy, so that nothing has to be exposed.
 
+mod deletion_cost;
 mod evidence;
 mod gateway;
 mod measure;
 mod page;
+mod pods;
 mod reach;
 mod read;
 mod roll;
@@ -227,6 +229,8 @@ impl Provider for EnsembleProvider {
     ) -> BoxFuture<'a, Result<(), ProviderError>> {
         match call {
             Call::SetEnsemble(target) => Box::pin(self.set(change, target, progress)),
+            Call::SpareLeader { ensemble } => Box::pin(self.spare_leader(ensemble)),
+            Call::ReplacePods { ensemble } => Box::pin(self.replace_pods(change, ensemble, progress)),
             Call::Insert
             | Call::Delete
             | Call::SetLabels

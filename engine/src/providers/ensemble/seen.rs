@@ -31,6 +31,10 @@ pub(super) struct Seen {
     misread: u32,
     /// The last transaction of the quorum.
     transaction: u64,
+    /// Pods there are.
+    pods: BTreeSet<String>,
+    /// Pods there were when a Deployment's controller was last let go on.
+    before: BTreeSet<String>,
 }
 
 impl Seen {
@@ -41,10 +45,26 @@ impl Seen {
         lost.unwrap_or(verdict)
     }
 
+    /// Takes note of the pods there are before a Deployment's controller replaces the next one.
+    pub(super) fn let_go_on(&mut self) {
+        self.before.clone_from(&self.pods);
+    }
+
+    /// Whether it has done so since: a pod is gone, or another one is there.
+    pub(super) fn has_gone_on(&self) -> bool {
+        self.pods != self.before
+    }
+
+    /// Whether the one that was replaced has a successor.
+    pub(super) fn has_newcomer(&self) -> bool {
+        !self.pods.is_subset(&self.before)
+    }
+
     /// Takes note of a look.
     pub(super) fn note(&mut self, state: &EnsembleState) {
         self.misread = if state.misread.is_empty() { 0 } else { self.misread.saturating_add(1) };
         self.transaction = self.transaction.max(quorum::last_transaction(state));
+        self.pods = state.pods.iter().map(|pod| pod.name.clone()).collect();
         if !state.servers.is_empty() {
             let answering = state.members.iter().filter(|member| member.exhibitor.is_some());
             let others = answering.filter_map(|member| member.pod.clone());
@@ -158,6 +178,7 @@ mod tests {
                     name: member.pod.clone().unwrap_or_default(),
                     ip: Some(member.hostname.clone()),
                     host: None,
+                    revision: None,
                     node: None,
                     phase: "Running".to_owned(),
                     ready: true,

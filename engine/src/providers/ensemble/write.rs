@@ -1,28 +1,21 @@
 //! Setting the shared configuration: always the whole document, read back and compared.
 
+use super::EnsembleProvider;
 use super::read::{OWN, Sight, proxied};
 use super::roll::Roll;
-use super::{EnsembleProvider, namespace};
 use crate::error::{ProviderError, ProviderErrorKind};
 use crate::provider::{Course, Progress};
-use crate::providers::kubernetes::api::{WRITE, plain};
-use crate::providers::kubernetes::{pods_path, text};
+use crate::providers::kubernetes::api::plain;
 use http::header::CONTENT_TYPE;
 use http::{Method, Request};
-use kube::api::{Patch, PatchParams};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::time::Duration;
-use zkprov_plans::document::FIELD_MANAGER;
 use zkprov_plans::exhibitor::{self, ExhibitorError};
 use zkprov_plans::observed::{EnsembleState, Server};
 use zkprov_plans::plan::{Change, EnsembleTarget, Reason};
 use zkprov_plans::resource::ResourceId;
-use zkprov_plans::{pods, quorum, roll};
+use zkprov_plans::{quorum, roll};
 
-/// Which pods a Deployment removes first: the lowest cost.
-const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
-/// The cost of a pod that leaves the ensemble; others have 0.
-const LEAVING: &str = "-100";
 /// Deadline of a write: Exhibitor holds its lock for 5 s at least, and tries for it for 10 s.
 const SET: Duration = Duration::from_secs(20);
 /// Looks at the configuration before it counts as not taken.
@@ -146,52 +139,6 @@ impl EnsembleProvider {
                 ProviderError::new(ProviderErrorKind::Stale, doing, message)
             }
         })
-    }
-
-    /// Gives the pods that leave a deletion cost, so that the Deployment removes them and no member; takes it from members
-    /// that an earlier, unfinished step had marked.
-    async fn mark_leaving(
-        &self,
-        id: &ResourceId,
-        sight: &Sight,
-        servers: &[Server],
-        target: &EnsembleTarget,
-    ) -> Result<(), ProviderError> {
-        for pod in &sight.documents {
-            // A StatefulSet goes by the numbers of its pods alone.
-            let Some(ip) = pods::pod(pod).filter(|pod| pod.host.is_none()).and_then(|pod| pod.ip) else {
-                continue;
-            };
-            let annotations = pod.pointer("/metadata/annotations");
-            let cost = annotations.and_then(|annotations| annotations.get(DELETION_COST)?.as_str());
-            let leaves = target.remove.contains(&ip);
-            let stays = servers.iter().any(|server| server.hostname == ip);
-            let wanted = match (leaves, cost) {
-                (true, Some(LEAVING)) => continue,
-                (true, _) => json!(LEAVING),
-                (false, Some(LEAVING)) if stays => Value::Null,
-                (false, _) => continue,
-            };
-            self.annotate(id, pod, wanted).await?;
-        }
-        Ok(())
-    }
-
-    async fn annotate(&self, id: &ResourceId, pod: &Value, cost: Value) -> Result<(), ProviderError> {
-        let name = text(pod, "/metadata/name").unwrap_or_default();
-        let mut metadata = json!({"annotations": {DELETION_COST: cost}});
-        if let Some((uid, metadata)) = text(pod, "/metadata/uid").zip(metadata.as_object_mut()) {
-            metadata.insert("uid".to_owned(), json!(uid));
-        }
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let pods = kube::core::Request::new(pods_path(namespace(id)?));
-        let request = pods.patch(name, &params, &Patch::Merge(json!({"metadata": metadata})));
-        match self.kubernetes.api.json(request, WRITE).await {
-            Ok(_) => Ok(()),
-            // It leaves by itself.
-            Err(failure) if failure.is_not_found() => Ok(()),
-            Err(failure) => Err(failure.of_write(format!("marking pod {name} to be removed first"))),
-        }
     }
 }
 

@@ -377,6 +377,8 @@ impl Provider for FilestoreProvider {
                 | Call::SetNodePoolSize { .. }
                 | Call::UpdateNodePool { .. }
                 | Call::Apply
+                | Call::SpareLeader { .. }
+                | Call::ReplacePods { .. }
                 | Call::SetEnsemble(_) => Err(not_ours(&change.id, "a call of another API")),
             }
         }

@@ -50,6 +50,8 @@ impl<'a> Job<'a> {
             | Call::SetAccessConfig { .. }
             | Call::PatchFilestore { .. }
             | Call::Apply
+            | Call::SpareLeader { .. }
+            | Call::ReplacePods { .. }
             | Call::SetEnsemble(_) => return Err(not_ours(&change.id, "a call of another API")),
         };
         Ok(Self { place, change, live, doing, progress })
@@ -101,6 +103,8 @@ impl GkeProvider {
             | Call::SetAccessConfig { .. }
             | Call::PatchFilestore { .. }
             | Call::Apply
+            | Call::SpareLeader { .. }
+            | Call::ReplacePods { .. }
             | Call::SetEnsemble(_) => Err(not_ours(&job.change.id, "a call of another API")),
         }
     }

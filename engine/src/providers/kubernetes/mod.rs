@@ -13,7 +13,7 @@ mod streams;
 
 pub use access::{KubeAccess, TokenSource, static_token};
 pub use jobs::Ended;
-pub(crate) use objects::text;
+pub(crate) use objects::{Place, not_ours, text};
 pub(crate) use ready::{api_port, pods_path, selector};
 pub use streams::Exit;
 pub(crate) use streams::Pod;
@@ -22,7 +22,6 @@ use crate::connection::Pace;
 use crate::error::{ProviderError, ProviderErrorKind};
 use crate::provider::{Observation, Observations, Progress, Provider, ReadRequest};
 use crate::providers::kubernetes::api::ApiServer;
-use crate::providers::kubernetes::objects::{Place, not_ours};
 use crate::providers::kubernetes::ready::Notes;
 use futures::future::{BoxFuture, join, join_all};
 use serde_json::Value;
@@ -179,6 +178,8 @@ impl KubernetesProvider {
             | Call::SetNodePoolSize { .. }
             | Call::UpdateNodePool { .. }
             | Call::PatchFilestore { .. }
+            | Call::SpareLeader { .. }
+            | Call::ReplacePods { .. }
             | Call::SetEnsemble(_) => Err(not_ours(&change.id)),
         }
     }

@@ -3,7 +3,7 @@
 use crate::document::Document;
 use crate::observed::EnsembleState;
 use crate::plan::{Action, MAJORITY_LOST, MEMBER_MISSING, NO_QUORUM};
-use crate::planner::{Draft, changes};
+use crate::planner::{Draft, PlanInput, pods};
 use crate::{exhibitor, quorum, roll};
 use serde_json::Value;
 
@@ -87,10 +87,7 @@ pub(super) fn fills_up(state: &EnsembleState, now: u32, lost: &[String]) -> bool
 /// Newcomers are not ready before they are members, and a roll waits for every pod to be ready before it goes on: both
 /// at once would wait for each other.
 pub(super) fn refuse_growing_roll(document: &Document, now: u32, wanted: u32, draft: &mut Draft) -> bool {
-    let rolls = draft.changes.iter().any(|change| {
-        change.id.kind.runs_members() && change.action == Action::Update && changes::rolls_pods(&change.diff)
-    });
-    let refused = rolls && now < wanted;
+    let refused = now < wanted && replaces_pods(draft);
     if refused {
         draft.refuse(
             "grows-and-rolls",
@@ -100,4 +97,28 @@ pub(super) fn refuse_growing_roll(document: &Document, now: u32, wanted: u32, dr
         );
     }
     refused
+}
+
+/// Pods that are all that is left of an ensemble stay until it has its configuration again.
+pub(super) fn refuse_replaced_holders(input: &PlanInput<'_>, document: &Document, draft: &mut Draft) -> bool {
+    let holders = input.observed.ensemble.known().map(quorum::holders).unwrap_or_default();
+    let refused = !holders.is_empty() && replaces_pods(draft);
+    if refused {
+        draft.refuse(
+            "repairs-and-rolls",
+            &document.id,
+            format!(
+                "the shared configuration is lost, and {} hold the ensemble's data: they must not be replaced now",
+                holders.join(", ")
+            ),
+            "apply the file with the image and the settings of the pods as they were first, then again as it is",
+        );
+    }
+    refused
+}
+
+fn replaces_pods(draft: &Draft) -> bool {
+    draft.changes.iter().any(|change| {
+        change.id.kind.runs_members() && change.action == Action::Update && pods::roll(&change.diff)
+    })
 }

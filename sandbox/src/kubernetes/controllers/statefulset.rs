@@ -251,7 +251,9 @@ fn write_status(registry: &mut Registry<'_>, set: &Value) {
     let ready = count(&|pod| is_ready(pod));
     let new = count(&|pod| text(pod, REVISION) == Some(&revision) && is_active(pod));
     let current = text(&set, "/status/currentRevision").unwrap_or(&revision).to_owned();
-    let rolled = new == pods.len() && ready == pods.len();
+    // Where others delete the pods, the controller keeps what it called current at first.
+    let rolls = text(&set, "/spec/updateStrategy/type") != Some("OnDelete");
+    let rolled = rolls && new == pods.len() && ready == pods.len();
     let current = if rolled { revision.clone() } else { current };
     let old = count(&|pod| text(pod, REVISION) == Some(&current) && is_active(pod));
     for (key, count) in [("readyReplicas", ready), ("currentReplicas", old), ("updatedReplicas", new)] {

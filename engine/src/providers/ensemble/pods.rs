@@ -1,0 +1,257 @@
+//! Rolls of pods: each goes when all others serve, the leader's last. A StatefulSet's are deleted here. A Deployment's controller
+//! deletes them by itself: it is paused until the ensemble is at rest again, and told by a deletion cost who leads.
+
+use super::read::Sight;
+use super::{EnsembleProvider, namespace, seen};
+use crate::error::{ProviderError, ProviderErrorKind};
+use crate::provider::{Course, Progress};
+use crate::providers::kubernetes::api::WRITE;
+use crate::providers::kubernetes::{Place, not_ours, pods_path, text};
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::core::Request;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+use zkprov_plans::document::FIELD_MANAGER;
+use zkprov_plans::members;
+use zkprov_plans::observed::{EnsembleState, Pod, Reading};
+use zkprov_plans::plan::{Change, ReadyWhen};
+use zkprov_plans::readiness::Verdict;
+use zkprov_plans::resource::{KubeKind, ResourceId};
+use zkprov_plans::roll::{self, Next, Restarted};
+use zkprov_plans::{pods, quorum};
+
+/// Looks for which a leader may go on leading after it was told to restart.
+const HANDS_OVER: u32 = 45;
+
+/// What a roll of a StatefulSet's pods waits for.
+enum UnderWay {
+    /// The leader's ZooKeeper restarts, so that another one leads by the time its pod goes: an election takes its time while the
+    /// address of a voter cannot be reached.
+    HandsOver { host: String, looks: u32 },
+    /// A pod was deleted.
+    Replaces {
+        restarted: Restarted,
+        /// Its `metadata.uid`.
+        uid: Option<String>,
+    },
+}
+
+impl EnsembleProvider {
+    /// Replaces the pods of an earlier template, or lets a Deployment replace them one by one.
+    pub(super) async fn replace_pods(
+        &self,
+        change: &Change,
+        ensemble: &ResourceId,
+        progress: Progress<'_>,
+    ) -> Result<(), ProviderError> {
+        let ReadyWhen::PodsAnswer { replicas } = change.ready_when else { return Ok(()) };
+        let workload = &change.id;
+        let Some(place) = Place::of(workload) else { return Err(not_ours(workload)) };
+        let mut under_way = None;
+        let limit = self.kubernetes.pace.formation;
+        let (mut said, mut until) = (String::new(), Instant::now() + limit);
+        loop {
+            let Some(document) = self.kubernetes.get(&place).await? else {
+                return Err(failed(
+                    workload,
+                    ProviderErrorKind::Stale,
+                    "it is not there any more".to_owned(),
+                ));
+            };
+            let waits = if !pods::is_seen(&document) {
+                Some("its controller to see the change".to_owned())
+            } else if place.kind == KubeKind::StatefulSet {
+                self.next_pod(&document, ensemble, &mut under_way).await?
+            } else {
+                self.next_of_deployment(&place, &document, ensemble).await?
+            };
+            let Some(why) = waits else { return Ok(()) };
+            // What is wrong with pods that a Deployment has not come to ends with them.
+            let counts =
+                place.kind == KubeKind::StatefulSet || self.seen(ensemble, |seen| seen.has_gone_on());
+            if counts
+                && let Verdict::Failed { reason, hint } =
+                    self.kubernetes.pods_answer(workload, replicas).await?
+            {
+                return Err(failed(workload, ProviderErrorKind::Failed, reason).hint(hint));
+            }
+            if why != said {
+                progress(Course::Doing(format!("waiting for {why}")));
+                said = why;
+                until = Instant::now() + limit;
+            }
+            if Instant::now() > until {
+                let message = format!("waited {} s for {said}", limit.as_secs());
+                let hint = "the other pods run as before; look at `zkprov status`, then apply again, or apply another \
+                            file to roll back";
+                return Err(failed(workload, ProviderErrorKind::Deadline, message).hint(hint));
+            }
+            sleep(self.kubernetes.pace.poll).await;
+        }
+    }
+
+    /// Makes ready for a Deployment's controller, which begins as soon as its template changes.
+    pub(super) async fn spare_leader(&self, ensemble: &ResourceId) -> Result<(), ProviderError> {
+        let sight = self.sight(ensemble).await?;
+        self.seen(ensemble, seen::Seen::let_go_on);
+        self.mark_leader(ensemble, &sight).await
+    }
+
+    /// Lets the controller of a Deployment replace one more pod when all members serve, and pauses it as soon as that one has a
+    /// successor: it would go on while Exhibitor still restarts the others for the newcomer, and what Exhibitor waits for then
+    /// would be gone. Returns what is waited for; `None` when all pods have the latest
+    /// template.
+    async fn next_of_deployment(
+        &self,
+        place: &Place,
+        document: &Value,
+        ensemble: &ResourceId,
+    ) -> Result<Option<String>, ProviderError> {
+        let count = |pointer: &str| document.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
+        let (updated, wanted) = (count("/status/updatedReplicas"), count("/spec/replicas"));
+        let paused = document.pointer("/spec/paused") == Some(&Value::Bool(true));
+        let sight = self.sight(ensemble).await?;
+        self.heal(ensemble, &sight).await?;
+        let rest = match members::reading(sight.state.clone()) {
+            Reading::Known(state) if state.servers.is_empty() => Verdict::Ready,
+            Reading::Known(state) => quorum::converged(&state, quorum::voters(&state)),
+            // No container has started: nobody serves whom it could cost.
+            Reading::Absent => Verdict::Ready,
+            Reading::Unavailable(gap) => Verdict::Progressing(gap.why),
+        };
+        let why = match rest {
+            Verdict::Ready => None,
+            Verdict::Progressing(why) | Verdict::Failed { reason: why, .. } => Some(why),
+        };
+        match &why {
+            None => {
+                self.mark_leader(ensemble, &sight).await?;
+                if paused {
+                    self.seen(ensemble, seen::Seen::let_go_on);
+                    self.pause(place, false).await?;
+                } else if updated >= wanted && count("/status/replicas") == wanted {
+                    return Ok(None);
+                }
+            }
+            // Before the successor is there the controller would take the old ones for too few, and add to them.
+            Some(_) => {
+                let newcomer = self.seen(ensemble, |seen| seen.has_newcomer());
+                if newcomer && !paused && updated < wanted {
+                    self.pause(place, true).await?;
+                }
+            }
+        }
+        let pods = format!("pods of the latest template: {updated} of {wanted}");
+        Ok(Some(why.map_or_else(|| pods.clone(), |why| format!("{pods}; {why}"))))
+    }
+
+    async fn pause(&self, place: &Place, paused: bool) -> Result<(), ProviderError> {
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let body = json!({"spec": {"paused": paused}});
+        let request = place.request().patch(&place.name, &params, &Patch::Merge(body));
+        let answer = self.kubernetes.api.json(request, WRITE).await;
+        answer.map(drop).map_err(|failure| failure.of_write(format!("setting `paused` of {}", place.text())))
+    }
+
+    /// Deletes the pod whose turn it is, if one's is. Returns what is waited for; `None` when all have the latest template.
+    async fn next_pod(
+        &self,
+        set: &Value,
+        ensemble: &ResourceId,
+        under_way: &mut Option<UnderWay>,
+    ) -> Result<Option<String>, ProviderError> {
+        let sight = self.sight(ensemble).await?;
+        self.heal(ensemble, &sight).await?;
+        let state = match members::reading(sight.state.clone()) {
+            Reading::Known(state) => state,
+            // No container has started: nobody serves whom it could cost.
+            Reading::Absent => sight.state.clone(),
+            Reading::Unavailable(gap) => return Ok(Some(gap.why)),
+        };
+        let outdated = pods::outdated(set, &sight.state.pods);
+        let (mut restarted, mut handed_over) = (None, false);
+        match under_way.as_mut() {
+            None => {}
+            Some(UnderWay::HandsOver { host, looks }) => {
+                let settled = quorum::converged(&state, quorum::voters(&state)) == Verdict::Ready;
+                if (roll::last(&state) == Some(host) || !settled) && *looks < HANDS_OVER {
+                    *looks += 1;
+                    return Ok(Some(format!("another leader than {host}, whose pod is the last to go")));
+                }
+                (handed_over, *under_way) = (true, None);
+            }
+            Some(UnderWay::Replaces { restarted: last, uid }) => {
+                let another = |pod: &&Value| text(pod, "/metadata/uid") != uid.as_deref();
+                if sight.pod_at(&last.host).filter(another).is_none() {
+                    return Ok(Some(format!("the pod of {} to be replaced", last.host)));
+                }
+                restarted = Some(last.clone());
+            }
+        }
+        let is_voter =
+            |pod: &&&Pod| state.servers.iter().any(|server| Some(server.hostname.as_str()) == pod.address());
+        let voteless: Vec<&str> =
+            outdated.iter().filter(|pod| !is_voter(pod)).map(|pod| pod.name.as_str()).collect();
+        if !voteless.is_empty() {
+            for name in &voteless {
+                self.delete(ensemble, &sight, name).await?;
+            }
+            return Ok(Some(format!("{}, without a vote, to be replaced", voteless.join(", "))));
+        }
+        let held = outdated.iter().filter_map(|pod| pod.address().map(str::to_owned)).collect();
+        let state = EnsembleState { held, ..state };
+        Ok(match roll::next(&state, restarted.as_ref()) {
+            Next::Done => None,
+            Next::Wait(why) => Some(why),
+            Next::Stop(host) => Some(format!("{host}, which takes part and is in no list, to leave")),
+            Next::Release(host) => {
+                *under_way = None;
+                Some(format!("the next after {host}, which is back and in sync"))
+            }
+            Next::Restart(host) => {
+                let leads = roll::last(&state) == Some(&host) && quorum::voters(&state) > 1;
+                let pod = sight.pod_at(&host);
+                let pod = pod.ok_or_else(|| {
+                    failed(ensemble, ProviderErrorKind::Transient, format!("no pod is at {host}"))
+                })?;
+                if leads && !handed_over {
+                    let asked = self.ask_to(ensemble, pod, "cluster/restart").await?;
+                    asked.map_err(|why| failed(ensemble, ProviderErrorKind::Failed, why))?;
+                    let why = format!("{host} to hand over before its pod goes");
+                    *under_way = Some(UnderWay::HandsOver { host, looks: 0 });
+                    return Ok(Some(why));
+                }
+                let name = text(pod, "/metadata/name").unwrap_or_default();
+                let uid = self.delete(ensemble, &sight, name).await?;
+                let why = format!("{name} to be replaced");
+                let restarted = Restarted { host, floor: roll::floor(&state) };
+                *under_way = Some(UnderWay::Replaces { restarted, uid });
+                Some(why)
+            }
+        })
+    }
+
+    /// Deletes this very pod, with its grace; whoever is by its name later is another one. Returns its uid.
+    async fn delete(
+        &self,
+        ensemble: &ResourceId,
+        sight: &Sight,
+        name: &str,
+    ) -> Result<Option<String>, ProviderError> {
+        let named = |pod: &&Value| text(pod, "/metadata/name") == Some(name);
+        let uid =
+            sight.documents.iter().find(named).and_then(|pod| text(pod, "/metadata/uid")).map(str::to_owned);
+        let params = DeleteParams::default()
+            .preconditions(Preconditions { uid: uid.clone(), ..Preconditions::default() });
+        let request = Request::new(pods_path(namespace(ensemble)?)).delete(name, &params);
+        match self.kubernetes.api.json(request, WRITE).await {
+            Ok(_) => Ok(uid),
+            Err(failure) if failure.is_not_found() => Ok(uid),
+            Err(failure) => Err(failure.of_write(format!("deleting pod {name}"))),
+        }
+    }
+}
+
+fn failed(workload: &ResourceId, kind: ProviderErrorKind, message: String) -> ProviderError {
+    ProviderError::new(kind, format!("replacing the pods of {workload}"), message)
+}
