@@ -2,6 +2,7 @@
 
 use crate::observed::{EnsembleState, Member, Mode};
 use crate::quorum;
+use std::collections::BTreeMap;
 
 /// Exhibitor's code of a serving member.
 const SERVING: u32 = 3;
@@ -29,6 +30,19 @@ pub fn disagreements(state: &EnsembleState) -> Vec<String> {
         .collect();
     for member in state.members.iter().filter(|member| !alone.contains(&member.hostname)) {
         lines.extend(of_member(state, member).into_iter().map(|line| format!("{}: {line}", member.hostname)));
+    }
+    let mut templates: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for pod in state.pods.iter().filter(|pod| !pod.deleting) {
+        if let Some(revision) = &pod.revision {
+            templates.entry(revision).or_default().push(&pod.name);
+        }
+    }
+    if templates.len() > 1 {
+        let pods: Vec<String> = templates.values().map(|pods| pods.join(", ")).collect();
+        lines.push(format!(
+            "pods run different templates ({}): a roll was cut off, or goes on",
+            pods.join("; ")
+        ));
     }
     lines
 }
@@ -122,6 +136,20 @@ mod tests {
     #[test]
     fn agreement_has_no_lines() {
         assert_eq!(state(|_| ()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_roll_of_pods_that_stands_still_is_seen() {
+        let revised = |revisions: [&str; 3]| {
+            state(|state| {
+                for (pod, revision) in state.pods.iter_mut().zip(revisions) {
+                    pod.revision = Some(revision.to_owned());
+                }
+            })
+        };
+        assert_eq!(revised(["a", "a", "a"]), Vec::<String>::new());
+        let lines = revised(["b", "a", "a"]);
+        assert!(lines[0].contains("(pod-2, pod-3; pod-1)"), "{lines:?}");
     }
 
     #[test]

@@ -102,27 +102,23 @@ pub(crate) fn replaces_pods_leader_last(
     writer: &mut Background,
 ) {
     let pods = || uids(real);
-    let line = "apply --yes --set spec.exhibitor.terminationGrace=61s";
     let (before, epoch) = (pods(), last_epoch(real));
     gap(writer);
-    let mut run = zkprov(real, &format!("{line} --format jsonl")).start();
+    let mut run = zkprov(real, "apply --yes --format jsonl").start();
     run.until("which is back and in sync");
     run.signal("KILL");
     drop(run);
-    let plan = format!("{} --detailed-exitcode", line.replace("apply --yes", "plan"));
-    zkprov(real, &plan).run().exits(2).says(&["a roll was cut off before it came to exhibitor-"]);
+    let plan = zkprov(real, "plan --detailed-exitcode").run().exits(2);
+    plan.says(&["a roll was cut off before it came to exhibitor-"]);
     // The run is dead: as its lock's message advises, rather than wait until it expires.
     real.told("delete lease zkprov-exhibitor");
-    zkprov(real, line).run().exits(0);
+    zkprov(real, "apply --yes").run().exits(0);
     assert!(pods().is_disjoint(&before), "every pod is replaced");
     let waited = gap(writer);
     println!("every pod replaced: longest gap {waited:.1} s");
     assert!(waited < TARGET + CLIENTS_OWN, "{waited} s without a write");
     assert_eq!(last_epoch(real) - epoch, 1, "one election");
-    zkprov(real, &plan).run().exits(0).says(&["no changes"]);
-    // The file says nothing of it: back.
-    zkprov(real, "apply --yes").run().exits(0);
-    println!("and back: longest gap {:.1} s", gap(writer));
+    zkprov(real, "plan --detailed-exitcode").run().exits(0).says(&["no changes"]);
 }
 
 /// Longest time without a write while Exhibitor itself makes the others know each newcomer, seconds: two elections.
@@ -134,16 +130,14 @@ pub(crate) fn replaces_pods_of_a_deployment(
     zkprov: &dyn Fn(&Real, &str) -> Program,
     writer: &mut Background,
 ) {
-    let line = "apply --yes --set spec.exhibitor.terminationGrace=61s";
     let before = uids(real);
     gap(writer);
-    let applied = zkprov(real, line).run().exits(0);
+    let applied = zkprov(real, "apply --yes").run().exits(0);
     assert!(uids(real).is_disjoint(&before), "every pod is replaced\n{applied}");
     let waited = gap(writer);
     println!("every pod of the Deployment replaced: longest gap {waited:.1} s");
     assert!(waited < BY_EXHIBITOR, "{waited} s without a write");
-    let plan = format!("{} --detailed-exitcode", line.replace("apply --yes", "plan"));
-    zkprov(real, &plan).run().exits(0).says(&["no changes"]);
+    zkprov(real, "plan --detailed-exitcode").run().exits(0).says(&["no changes"]);
 }
 
 fn uids(real: &Real) -> BTreeSet<String> {

@@ -487,8 +487,8 @@ fn notes(kind: ResourceKind, replace: bool, difference: &Difference) -> Vec<Stri
     }
     if kind == ResourceKind::Kube(KubeKind::Deployment) && pods::roll(&difference.fields) {
         notes.push(
-            "every pod is replaced, one at a time, the leader's last; Exhibitor takes each new one in within 60 to 120 s, \
-             and it syncs from the leader"
+            "every pod is replaced, one at a time, the leader's last; each new one is empty, takes the place of the one \
+             before it, and syncs from the leader"
                 .to_owned(),
         );
     }

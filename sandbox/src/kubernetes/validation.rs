@@ -191,6 +191,14 @@ fn stateful_set(object: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
     for (index, template) in templates.iter().enumerate() {
         super::claims::check_spec(template, &format!("spec.volumeClaimTemplates[{index}].spec"), causes);
     }
+    if let (Some("OnDelete"), Some(rolling)) =
+        (text(object, "/spec/updateStrategy/type"), object.pointer("/spec/updateStrategy/rollingUpdate"))
+    {
+        let value = |key: &str| rolling.get(key).cloned().unwrap_or_default();
+        let shown = json!({"Partition": value("partition"), "MaxUnavailable": value("maxUnavailable")});
+        let why = "only allowed for updateStrategy 'RollingUpdate'";
+        causes.push(Cause::invalid("spec.updateStrategy.rollingUpdate", &shown, why));
+    }
     let fixed = |object: &Value| {
         let mut spec = object.get("spec").cloned().unwrap_or_default();
         for key in [

@@ -3,7 +3,7 @@
 
 use super::read::Sight;
 use super::{EnsembleProvider, namespace, seen};
-use crate::error::{ProviderError, ProviderErrorKind};
+use crate::error::{ProviderError, ProviderErrorKind as Kind};
 use crate::provider::{Course, Progress};
 use crate::providers::kubernetes::api::WRITE;
 use crate::providers::kubernetes::{Place, not_ours, pods_path, text};
@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use zkprov_plans::document::FIELD_MANAGER;
 use zkprov_plans::members;
 use zkprov_plans::observed::{EnsembleState, Pod, Reading};
-use zkprov_plans::plan::{Change, ReadyWhen};
+use zkprov_plans::plan::{Change, EnsembleTarget, ReadyWhen};
 use zkprov_plans::readiness::Verdict;
 use zkprov_plans::resource::{KubeKind, ResourceId};
 use zkprov_plans::roll::{self, Next, Restarted};
@@ -52,18 +52,14 @@ impl EnsembleProvider {
         let (mut said, mut until) = (String::new(), Instant::now() + limit);
         loop {
             let Some(document) = self.kubernetes.get(&place).await? else {
-                return Err(failed(
-                    workload,
-                    ProviderErrorKind::Stale,
-                    "it is not there any more".to_owned(),
-                ));
+                return Err(failed(workload, Kind::Stale, "it is not there any more".to_owned()));
             };
             let waits = if !pods::is_seen(&document) {
                 Some("its controller to see the change".to_owned())
             } else if place.kind == KubeKind::StatefulSet {
                 self.next_pod(&document, ensemble, &mut under_way).await?
             } else {
-                self.next_of_deployment(&place, &document, ensemble).await?
+                self.next_of_deployment(&place, &document, ensemble, progress).await?
             };
             let Some(why) = waits else { return Ok(()) };
             // What is wrong with pods that a Deployment has not come to ends with them.
@@ -73,7 +69,7 @@ impl EnsembleProvider {
                 && let Verdict::Failed { reason, hint } =
                     self.kubernetes.pods_answer(workload, replicas).await?
             {
-                return Err(failed(workload, ProviderErrorKind::Failed, reason).hint(hint));
+                return Err(failed(workload, Kind::Failed, reason).hint(hint));
             }
             if why != said {
                 progress(Course::Doing(format!("waiting for {why}")));
@@ -84,7 +80,7 @@ impl EnsembleProvider {
                 let message = format!("waited {} s for {said}", limit.as_secs());
                 let hint = "the other pods run as before; look at `zkprov status`, then apply again, or apply another \
                             file to roll back";
-                return Err(failed(workload, ProviderErrorKind::Deadline, message).hint(hint));
+                return Err(failed(workload, Kind::Deadline, message).hint(hint));
             }
             sleep(self.kubernetes.pace.poll).await;
         }
@@ -99,13 +95,14 @@ impl EnsembleProvider {
 
     /// Lets the controller of a Deployment replace one more pod when all members serve, and pauses it as soon as that one has a
     /// successor: it would go on while Exhibitor still restarts the others for the newcomer, and what Exhibitor waits for then
-    /// would be gone. Returns what is waited for; `None` when all pods have the latest
-    /// template.
+    /// would be gone. Returns what is waited for; `None` when all pods
+    /// have the latest template.
     async fn next_of_deployment(
         &self,
         place: &Place,
         document: &Value,
         ensemble: &ResourceId,
+        progress: Progress<'_>,
     ) -> Result<Option<String>, ProviderError> {
         let count = |pointer: &str| document.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
         let (updated, wanted) = (count("/status/updatedReplicas"), count("/spec/replicas"));
@@ -139,10 +136,42 @@ impl EnsembleProvider {
                 if newcomer && !paused && updated < wanted {
                     self.pause(place, true).await?;
                 }
+                self.give_places(ensemble, &sight.state, progress).await?;
             }
         }
         let pods = format!("pods of the latest template: {updated} of {wanted}");
         Ok(Some(why.map_or_else(|| pods.clone(), |why| format!("{pods}; {why}"))))
+    }
+
+    /// Gives the places of members without a pod to newcomers that answer. Exhibitor's automatic management would do so, too, a
+    /// settling period and up to two minutes later, and restart the members in an order of its own.
+    async fn give_places(
+        &self,
+        ensemble: &ResourceId,
+        state: &EnsembleState,
+        progress: Progress<'_>,
+    ) -> Result<(), ProviderError> {
+        let lost = quorum::lost(state);
+        if lost.is_empty() || state.rolling || quorum::candidates(state).len() < lost.len() {
+            return Ok(());
+        }
+        let hosts = state.servers.iter().map(|server| server.hostname.clone());
+        let voters = quorum::voters(state);
+        let target = EnsembleTarget {
+            voters,
+            fixed_size: if voters.is_multiple_of(2) { voters.saturating_sub(1) } else { voters },
+            keep: hosts.filter(|host| !lost.contains(host)).collect(),
+            join: Vec::new(),
+            remove: lost,
+            rolling: true,
+            canary: false,
+            renumber: false,
+        };
+        match self.set(&Change::look(ensemble, ReadyWhen::Done), &target, progress).await {
+            // Exhibitor was first, or somebody did not answer: the next look tells.
+            Err(error) if matches!(error.kind, Kind::Transient | Kind::Busy | Kind::Stale) => Ok(()),
+            result => result,
+        }
     }
 
     async fn pause(&self, place: &Place, paused: bool) -> Result<(), ProviderError> {
@@ -188,6 +217,16 @@ impl EnsembleProvider {
                 restarted = Some(last.clone());
             }
         }
+        if state.servers.is_empty() {
+            // Without a list nobody has a vote, or nobody has told yet who has.
+            if let Some(gap) = state.gaps.first() {
+                return Ok(Some(format!("an answer: {}: {}", gap.what, gap.why)));
+            }
+            if !quorum::holders(&state).is_empty() {
+                let lost = "the shared configuration is lost, and its members hold data".to_owned();
+                return Err(failed(ensemble, Kind::Failed, lost).hint("plan again to see what is left"));
+            }
+        }
         let is_voter =
             |pod: &&&Pod| state.servers.iter().any(|server| Some(server.hostname.as_str()) == pod.address());
         let voteless: Vec<&str> =
@@ -211,15 +250,19 @@ impl EnsembleProvider {
             Next::Restart(host) => {
                 let leads = roll::last(&state) == Some(&host) && quorum::voters(&state) > 1;
                 let pod = sight.pod_at(&host);
-                let pod = pod.ok_or_else(|| {
-                    failed(ensemble, ProviderErrorKind::Transient, format!("no pod is at {host}"))
-                })?;
+                let pod =
+                    pod.ok_or_else(|| failed(ensemble, Kind::Transient, format!("no pod is at {host}")))?;
                 if leads && !handed_over {
                     let asked = self.ask_to(ensemble, pod, "cluster/restart").await?;
-                    asked.map_err(|why| failed(ensemble, ProviderErrorKind::Failed, why))?;
+                    asked.map_err(|why| failed(ensemble, Kind::Failed, why))?;
                     let why = format!("{host} to hand over before its pod goes");
                     *under_way = Some(UnderWay::HandsOver { host, looks: 0 });
                     return Ok(Some(why));
+                }
+                let ready = pods::pod(pod).is_some_and(|pod| pod.ready);
+                if ready && !quorum::serves(&state, &host) {
+                    // It was not heard at this look alone.
+                    return Ok(Some(format!("{host} to answer")));
                 }
                 let name = text(pod, "/metadata/name").unwrap_or_default();
                 let uid = self.delete(ensemble, &sight, name).await?;
@@ -252,6 +295,6 @@ impl EnsembleProvider {
     }
 }
 
-fn failed(workload: &ResourceId, kind: ProviderErrorKind, message: String) -> ProviderError {
+fn failed(workload: &ResourceId, kind: Kind, message: String) -> ProviderError {
     ProviderError::new(kind, format!("replacing the pods of {workload}"), message)
 }

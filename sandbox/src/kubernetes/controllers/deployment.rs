@@ -231,6 +231,22 @@ fn write_condition(
     set_condition(deployment, &new);
 }
 
+/// Says that it is paused, or goes on: nothing of it is timed meanwhile.
+fn is_paused(deployment: &mut Value, now: Time) -> bool {
+    let paused = is_true(deployment, "/spec/paused");
+    let reason = condition(deployment, "Progressing").and_then(|old| text(old, "/reason"));
+    let says = match (paused, reason) {
+        (_, Some("ProgressDeadlineExceeded")) | (true, Some("DeploymentPaused")) => None,
+        (true, _) => Some(("Unknown", "DeploymentPaused", "Deployment is paused")),
+        (false, Some("DeploymentPaused")) => Some(("Unknown", "DeploymentResumed", "Deployment is resumed")),
+        (false, _) => None,
+    };
+    if let Some(says) = says {
+        write_condition(deployment, "Progressing", says, now, true);
+    }
+    paused
+}
+
 fn progress(
     deployment: &mut Value,
     before: &Value,
@@ -239,6 +255,9 @@ fn progress(
     now: Time,
     alarm: &mut Alarm,
 ) {
+    if is_paused(deployment, now) {
+        return;
+    }
     let Some(set) = new.map(name) else { return };
     let count = |object: &Value, key: &str| int(object, &format!("/status/{key}")).unwrap_or(0);
     let replicas = wanted(deployment);
@@ -266,9 +285,9 @@ fn progress(
     // A rollout that once completed is not timed again until something progresses.
     let waiting = matches!(
         condition(deployment, "Progressing").and_then(|old| text(old, "/reason")),
-        Some("ReplicaSetUpdated" | "NewReplicaSetCreated" | "FoundNewReplicaSet")
+        Some("ReplicaSetUpdated" | "NewReplicaSetCreated" | "FoundNewReplicaSet" | "DeploymentResumed")
     );
-    if complete || !waiting || is_true(deployment, "/spec/paused") {
+    if complete || !waiting {
         return;
     }
     let seconds = int(deployment, "/spec/progressDeadlineSeconds").unwrap_or(600);
