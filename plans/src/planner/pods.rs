@@ -2,7 +2,7 @@
 
 use super::PlanInput;
 use crate::document::Document;
-use crate::observed::{EnsembleState, Live, Pod};
+use crate::observed::Live;
 use crate::plan::{Call, FieldChange};
 use crate::resource::{KubeKind, ResourceId, ResourceKind};
 use crate::{pods, quorum};
@@ -79,8 +79,8 @@ pub(super) fn calls(input: &PlanInput<'_>, document: &Document, fields: &[FieldC
 pub(super) fn repaired(input: &PlanInput<'_>) -> u32 {
     let Some(state) = input.observed.ensemble.known() else { return 0 };
     let (voters, healthy) = (quorum::voters(state), quorum::healthy(state));
-    let unready = |state: &EnsembleState| state.pods.iter().filter(|pod: &&Pod| !pod.ready).count();
-    let repaired = (voters - healthy).min(u32::try_from(unready(state)).unwrap_or(u32::MAX));
+    let unready = state.pods.iter().filter(|pod| !pod.ready).count();
+    let repaired = (voters - healthy).min(u32::try_from(unready).unwrap_or(u32::MAX));
     if voters - repaired >= quorum::need(voters) { repaired } else { 0 }
 }
 
