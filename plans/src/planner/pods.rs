@@ -80,7 +80,7 @@ pub(super) fn repaired(input: &PlanInput<'_>) -> u32 {
     let Some(state) = input.observed.ensemble.known() else { return 0 };
     let (voters, healthy) = (quorum::voters(state), quorum::healthy(state));
     let unready = state.pods.iter().filter(|pod| !pod.ready).count();
-    let repaired = (voters - healthy).min(u32::try_from(unready).unwrap_or(u32::MAX));
+    let repaired = voters.saturating_sub(healthy).min(u32::try_from(unready).unwrap_or(u32::MAX));
     if voters - repaired >= quorum::need(voters) { repaired } else { 0 }
 }
 
