@@ -24,7 +24,7 @@ fn ephemeral() -> ValidSpec {
 }
 
 /// What the members of the only share are known by.
-pub(crate) fn members(world: &World) -> Vec<String> {
+fn members(world: &World) -> Vec<String> {
     keys(world, &format!("/exhibitor/shares/{}/members", share(world).replace('/', "~1")))
 }
 

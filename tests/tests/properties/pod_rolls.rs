@@ -3,14 +3,13 @@
 
 use crate::harness::{Lab, block_on, example, share, specs};
 use crate::persistent::{all_have, name, objects, persistent, write};
+use crate::rolls::{ELECTION, elections, forget_worst};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use zkprov_plans::plan::{Reason, StepKind};
 use zkprov_plans::spec::ValidSpec;
 use zkprov_sandbox::server::{Cut, Side};
 
-/// Longest time without a quorum, virtual ms: one election.
-const ELECTION: u64 = 5_000;
 /// Nobody has it.
 const BROKEN: &str = "spec.exhibitor.image=example.invalid/missing:1";
 
@@ -43,21 +42,6 @@ fn leader(lab: &Lab) -> String {
     let pods = objects(lab, "Pod");
     let leader = pods.iter().find(|pod| leads(pod));
     leader.map(name).expect("somebody leads")
-}
-
-/// The number of leaders there have been, by the epoch of a transaction.
-fn elections(lab: &Lab) -> u64 {
-    let mut world = lab.running.world().unwrap();
-    let zxid = world.exhibitor.write("exhibitor-0.exhibitor-members.default.svc", "/counted", b"x").unwrap();
-    lab.running.restore(world).unwrap();
-    zxid >> 32
-}
-
-fn forget_worst(lab: &Lab) {
-    let mut world = lab.running.world().unwrap();
-    let share = share(&world);
-    world.exhibitor.forget_worst(&share);
-    lab.running.restore(world).unwrap();
 }
 
 /// Names of the pods in the order in which they were made.

@@ -10,7 +10,7 @@ use zkprov_sandbox::world::World;
 /// Tests that share the cuts, so that they run side by side.
 const STRIPES: usize = 2;
 /// Longest time without a quorum, virtual ms: one election, and the restart of the leader's process.
-const ELECTION: u64 = 5_000;
+pub(crate) const ELECTION: u64 = 5_000;
 
 fn ensemble(heap: &str) -> ValidSpec {
     let heap = format!("spec.exhibitor.heap={heap}");
@@ -26,7 +26,7 @@ fn servers(world: &World) -> Vec<String> {
 }
 
 /// The number of leaders there have been, by the epoch of a transaction.
-fn elections(lab: &Lab) -> u64 {
+pub(crate) fn elections(lab: &Lab) -> u64 {
     let mut world = lab.running.world().unwrap();
     let first = servers(&world).remove(0);
     let zxid = world.exhibitor.write(&first, "/counted", b"x").unwrap();
@@ -34,7 +34,7 @@ fn elections(lab: &Lab) -> u64 {
     zxid >> 32
 }
 
-fn forget_worst(lab: &Lab) {
+pub(crate) fn forget_worst(lab: &Lab) {
     let mut world = lab.running.world().unwrap();
     let share = share(&world);
     world.exhibitor.forget_worst(&share);
