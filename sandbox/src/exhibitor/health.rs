@@ -239,25 +239,22 @@ impl Shares {
 
     /// The shared file is gone.
     pub fn delete_file(&mut self, share: &str) {
-        if let Some(share) = self.shares.get_mut(share) {
-            share.file = None;
-        }
+        self.with_share(share, |share| share.file = None);
     }
 
     /// The shared file is put back, as from a copy.
     pub fn restore_file(&mut self, share: &str, text: &str) {
-        let share = self.shares.entry(share.to_owned()).or_default();
-        let modified = share.clock.max(share.version() + 1);
-        share.write_file(text.to_owned(), modified);
+        self.shares.entry(share.to_owned()).or_default();
+        self.with_share(share, |share| share.write_file(text.to_owned(), share.next_version()));
     }
 
     /// The directory itself is gone with its disk: file and locks.
     pub fn erase(&mut self, share: &str) {
-        if let Some(share) = self.shares.get_mut(share) {
+        self.with_share(share, |share| {
             share.file = None;
             share.copy = None;
             share.locks.clear();
-        }
+        });
     }
 
     /// Leaves a lock file behind, as an instance does that is killed in the middle of a change. A name without `_`
@@ -313,12 +310,19 @@ impl Shares {
         share.settle(now);
     }
 
-    fn damage(&mut self, share: &str, damage: impl FnOnce(&mut String)) {
+    fn with_share(&mut self, share: &str, change: impl FnOnce(&mut Share)) {
         let Some(share) = self.shares.get_mut(share) else { return };
-        let modified = share.clock.max(share.version() + 1);
-        if let Some(mut text) = share.file.take().map(|file| file.text) {
-            damage(&mut text);
-            share.write_file(text, modified);
-        }
+        change(share);
+        share.settle(share.clock);
+    }
+
+    fn damage(&mut self, share: &str, damage: impl FnOnce(&mut String)) {
+        self.with_share(share, |share| {
+            let modified = share.next_version();
+            if let Some(mut text) = share.file.take().map(|file| file.text) {
+                damage(&mut text);
+                share.write_file(text, modified);
+            }
+        });
     }
 }

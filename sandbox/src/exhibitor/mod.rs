@@ -99,6 +99,11 @@ impl Share {
         self.file.as_ref().map_or(0, |file| file.modified)
     }
 
+    /// The modification time of a file that is written now: later than the last.
+    fn next_version(&self) -> Time {
+        self.clock.max(self.version() + 1)
+    }
+
     fn write_file(&mut self, text: String, modified: Time) {
         self.file = Some(SharedFile::new(text, modified));
     }
