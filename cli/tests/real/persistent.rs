@@ -9,8 +9,6 @@ use zkprov_tests::{Background, Program, example};
 
 /// A class that nobody serves: claims are bound to what is there.
 const CLASS: &str = "by-hand";
-/// Rolls wait for Exhibitor's looks at its ZooKeeper.
-const OFTEN: &str = "spec.exhibitor.settings.check=1s";
 /// As many as the largest size of the test.
 const VOLUMES: usize = 5;
 
@@ -66,12 +64,12 @@ fn before_volumes(real: &Real, line: &str) -> Program {
     let text = std::fs::read_to_string(example("persistent/zkprov.yaml")).unwrap();
     let file = real.bench.path("before.yaml");
     std::fs::write(&file, text.split("    storage:").next().unwrap()).unwrap();
-    real.zkprov_on(&file, line).args(["--set", OFTEN])
+    real.zkprov_on(&file, line)
 }
 
 fn zkprov(real: &Real, line: &str) -> Program {
     let class = format!("spec.exhibitor.storage.persistent.class={CLASS}");
-    real.zkprov_on(&example("persistent/zkprov.yaml"), line).args(["--set", &class, "--set", OFTEN])
+    real.zkprov_on(&example("persistent/zkprov.yaml"), line).args(["--set", &class])
 }
 
 fn put_volumes(real: &Real) {

@@ -426,12 +426,9 @@ fn found_instead(change: &Change, live: &Live) -> Result<Start, ProviderError> {
 fn moved(change: &Change, live: &Live) -> Result<Option<Start>, ProviderError> {
     let now = diff::diff(&change.id, &change.body, live).fields;
     let replaces_pods = change.calls.iter().any(|call| matches!(call, Call::ReplacePods { .. }));
-    if now.is_empty() && replaces_pods {
-        // Applied; how many of its pods followed is seen pod by pod.
-        return Ok(None);
-    }
     if now.is_empty() {
-        return Ok(Some(Start::AlreadyDone));
+        // How many of its pods have followed is seen pod by pod.
+        return Ok((!replaces_pods).then_some(Start::AlreadyDone));
     }
     // A try that was cut off leaves switches for restarts off: a step that rolls puts them on again in any case.
     let rolls = change.calls.iter().any(|call| matches!(call, Call::SetEnsemble(target) if target.rolling));

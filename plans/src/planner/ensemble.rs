@@ -3,9 +3,11 @@
 
 pub(super) mod compact;
 pub(super) mod migration;
+mod path;
 mod safety;
 
-use self::safety::{down_and_held, fills_up, refuse_growing_roll, refuse_replaced_holders, refuse_unsafe};
+use self::path::Path;
+use self::safety::{fills_up, refuse_growing_roll, refuse_replaced_holders, refuse_unsafe, replaces_pods};
 use super::{Draft, PlanInput};
 use crate::diff;
 use crate::document::Document;
@@ -166,6 +168,11 @@ pub(super) fn settling(document: &Document, target: EnsembleTarget) -> Option<Ch
     Some(settling)
 }
 
+/// Whether Exhibitor looks at its ZooKeeper as often as while the ensemble forms.
+fn looks_often(live: &Live) -> bool {
+    live.document.pointer("/settings/checkMs").is_some_and(|period| period == FORMING_CHECK_MS)
+}
+
 fn check_period(before: Value, after: Value) -> FieldChange {
     FieldChange {
         cause: Some("spec.exhibitor.settings.check".to_owned()),
@@ -218,12 +225,17 @@ fn changes(
     let difference = diff::diff(&document.id, &document.body, live);
     let lost = quorum::lost(state);
     let migrates = migration::is_due(input, state);
-    let rests = lost.is_empty() && difference.fields.is_empty() && state.misread.is_empty() && !migrates;
+    let still = lost.is_empty() && state.misread.is_empty() && !migrates;
+    let rests = still && difference.fields.is_empty();
     if input.compact_ids && exhibitor::renumbered(&state.servers) != state.servers {
         compact::steps(input, document, live, state, rests, draft);
         return;
     }
-    if rests {
+    // Not while a member is what the new pods repair.
+    let all_serve = now == wanted && quorum::healthy(state) == now && !state.rolling;
+    let forming = fills_up(state, now, &lost);
+    let hurried = still && all_serve && !forming && replaces_pods(draft) && !looks_often(live);
+    if rests && !hurried {
         draft.kept.push(Change {
             action: Action::Keep,
             reason: Reason::InSync,
@@ -238,7 +250,7 @@ fn changes(
     let canary = input.spec.exhibitor.canary;
     if migrates {
         let (moved, forming) = (false, false);
-        let mut path = Path { document, live, state, moved, forming, canary, steps: Vec::new() };
+        let mut path = Path { document, live, state, moved, forming, hurried, canary, steps: Vec::new() };
         path.tell_again(now);
         migration::steps(&mut path, now, wanted, draft);
         draft.ensemble.extend(path.steps);
@@ -249,8 +261,10 @@ fn changes(
         return;
     }
     let moved = !quorum::unnamed(state).is_empty() && members_move(draft, now, wanted);
-    let forming = fills_up(state, now, &lost);
-    let mut path = Path { document, live, state, moved, forming, canary, steps: Vec::new() };
+    let mut path = Path { document, live, state, moved, forming, hurried, canary, steps: Vec::new() };
+    if hurried {
+        draft.before_pods = Some(path.look_often(now));
+    }
     path.tell_again(now);
     // A roll of settings restarts them anyway.
     let rolls = now == wanted && path.rolls(&difference.fields);
@@ -261,12 +275,14 @@ fn changes(
         path.hurry(now);
         let keep = path.replace_lost(now, &lost);
         path.slow_down(now, keep);
-    } else if rolls {
-        path.hurry(now);
-        path.settings(now, &difference.fields);
-        path.slow_down(now, target(state, now, now).keep);
     } else if now == wanted {
+        if rolls {
+            path.hurry(now);
+        }
         path.settings(now, &difference.fields);
+        if rolls || hurried {
+            path.slow_down(now, target(state, now, now).keep);
+        }
     } else {
         path.hurry(now);
         let keep = path.resize(now, wanted, &difference.fields);
@@ -302,230 +318,6 @@ const fn odd_at_most(voters: u32) -> u32 {
 /// the voters leave first.
 fn members_move(draft: &Draft, now: u32, wanted: u32) -> bool {
     wanted >= now && draft.changes.iter().any(|change| change.disruption == Disruption::OneByOne)
-}
-
-struct Path<'a> {
-    document: &'a Document,
-    live: &'a Live,
-    state: &'a EnsembleState,
-    /// No address known now is one of a member by the time of the first step.
-    moved: bool,
-    /// Exhibitor is still entering pods and restarts the members each time. A roll that comes across waits for ever for a
-    /// member that is down; nobody relies on this ensemble yet, so that all may restart together.
-    forming: bool,
-    /// Whether steps that restart members are watched by a znode of ours.
-    canary: bool,
-    steps: Vec<StepKind>,
-}
-
-impl Path<'_> {
-    /// Pods that are gone stay in `serversSpec` until their successors take their places. Returns the members that stay.
-    fn replace_lost(&mut self, now: u32, lost: &[String]) -> Vec<String> {
-        let mut to = target(self.state, now, odd_at_most(now));
-        to.keep.retain(|address| !lost.contains(address));
-        let keep = to.keep.clone();
-        to.remove = lost.to_vec();
-        let mut change = step(self.document, to, Disruption::OneByOne);
-        change.reason = Reason::MembersLost(lost.to_vec());
-        change.diff = vec![field("members", json!(lost), Value::Null)];
-        change.notes.push("the new members are empty and sync from the leader".to_owned());
-        if !self.moved {
-            check_often(&mut change.body);
-        }
-        self.push(change, now, now);
-        keep
-    }
-
-    /// Posts the configuration as it is. A member that has missed it is alone, and would in a minute or two write a list of
-    /// its own.
-    fn tell_again(&mut self, now: u32) {
-        if self.state.misread.is_empty() {
-            return;
-        }
-        let to = EnsembleTarget { rolling: false, ..target(self.state, now, self.fixed_size(now)) };
-        let mut change = step(self.document, to, Disruption::None);
-        if let Some(settings) = change.body.get_mut("settings") {
-            *settings = json!({});
-        }
-        change.reason = Reason::Misread(self.state.misread.clone());
-        change.diff = misread_by(self.state);
-        change.precondition = self.precondition();
-        self.steps.push(StepKind::Change(change));
-    }
-
-    /// Restarts those that a roll has not come to, with the configuration as it is, and switches them on again.
-    fn resume(&mut self, now: u32) {
-        let held = roll::held(self.state);
-        if held.is_empty() {
-            return;
-        }
-        let to = target(self.state, now, self.fixed_size(now));
-        let mut change = step(self.document, to, Disruption::OneByOne);
-        if let Some(settings) = change.body.get_mut("settings") {
-            *settings = json!({});
-        }
-        change.diff = diff::diff(&self.document.id, &change.body, self.live).fields;
-        change.diff.retain(|field| field.path == diff::RESTARTS);
-        change.reason = Reason::RollInterrupted(held);
-        self.push(change, now, now);
-    }
-
-    /// Whether a change of these fields restarts members one by one.
-    fn rolls(&self, fields: &[FieldChange]) -> bool {
-        restarts(fields) && !together(fields)
-    }
-
-    /// A roll waits for each member to look at its ZooKeeper, several times: first let them look often.
-    fn hurry(&mut self, now: u32) {
-        let live = self.live.document.pointer("/settings/checkMs").cloned().unwrap_or_default();
-        // With members on the move this live step could not tell who is to stay, nor on what number it rests.
-        if self.moved || self.forming || live == FORMING_CHECK_MS {
-            return;
-        }
-        let to = EnsembleTarget { rolling: false, ..target(self.state, now, self.fixed_size(now)) };
-        let mut change = step(self.document, to, Disruption::None);
-        // That alone: whatever else the file sets may restart members, and is rolled with the change itself.
-        if let Some(settings) = change.body.get_mut("settings") {
-            *settings = json!({"checkMs": FORMING_CHECK_MS});
-        }
-        change.diff = vec![check_period(live, json!(FORMING_CHECK_MS))];
-        change.ready_when = ReadyWhen::Done;
-        change.precondition = self.precondition();
-        self.steps.push(StepKind::Change(change));
-    }
-
-    /// The declared size as it is, where Exhibitor may keep to it.
-    fn fixed_size(&self, now: u32) -> u32 {
-        let fixed = self.state.config.as_ref().map(exhibitor::fixed_size);
-        fixed.filter(|fixed| !fixed.is_multiple_of(2)).unwrap_or_else(|| odd_at_most(now))
-    }
-
-    /// Back to the declared period, with the members that are left of the present ones.
-    fn slow_down(&mut self, voters: u32, keep: Vec<String>) {
-        let to = EnsembleTarget { keep, ..target(self.state, voters, voters) };
-        if !self.moved {
-            self.steps.extend(settling(self.document, to).map(StepKind::Change));
-        }
-    }
-
-    fn settings(&mut self, now: u32, fields: &[FieldChange]) {
-        let (restarts, together) = (restarts(fields), together(fields));
-        let rolls = restarts && !together;
-        // What a roll that was cut off has left is done by then, unless this one does it.
-        let mut fields: Vec<FieldChange> =
-            fields.iter().filter(|field| rolls || field.path != diff::RESTARTS).cloned().collect();
-        let often = rolls && !self.moved;
-        if often {
-            // Set when the roll is over.
-            fields.retain(|field| field.path != "settings.checkMs");
-        }
-        if fields.is_empty() {
-            return;
-        }
-        let keys: Vec<String> = fields.iter().filter_map(setting).collect();
-        let at_once: Vec<&String> =
-            keys.iter().filter(|key| !exhibitor::restarts(std::slice::from_ref(key))).collect();
-        let mut to = target(self.state, now, now);
-        to.rolling = rolls;
-        let disruption = match (restarts, together) {
-            (_, true) => Disruption::All,
-            (true, false) => Disruption::OneByOne,
-            (false, false) => Disruption::None,
-        };
-        let mut change = step(self.document, to, disruption);
-        if often {
-            check_often(&mut change.body);
-        }
-        change.diff = fields;
-        if !restarts {
-            change.notes.push("in force at once, no member restarts".to_owned());
-        } else if together {
-            change.notes.push("members with the old value cannot talk to those with the new one".to_owned());
-        } else if !at_once.is_empty() {
-            let at_once: Vec<&str> = at_once.iter().map(|key| key.as_str()).collect();
-            change.notes.push(format!("{} alone would be in force at once", at_once.join(", ")));
-        }
-        if restarts {
-            self.push(change, now, now);
-        } else {
-            self.keep_whoever_is_there(&mut change);
-            change.precondition = self.precondition();
-            self.steps.push(StepKind::Change(change));
-        }
-    }
-
-    /// Names nobody to stay where addresses move: all members there are then stay.
-    fn keep_whoever_is_there(&self, change: &mut Change) {
-        for call in &mut change.calls {
-            if let (true, Call::SetEnsemble(target)) = (self.moved, call) {
-                target.keep.clear();
-            }
-        }
-    }
-
-    /// One voter at a time. Through two voters on the way from or to one: a lone server and two empty ones that come
-    /// together could elect an empty leader; with one newcomer at a time the server with the data always takes part.
-    /// Returns the present members that stay.
-    fn resize(&mut self, now: u32, wanted: u32, fields: &[FieldChange]) -> Vec<String> {
-        let mut leaving = quorum::victims(self.state, wanted).into_iter();
-        let mut size = now;
-        let mut keep = target(self.state, now, now).keep;
-        for next in quorum::path(now, wanted) {
-            let mut to = target(self.state, next, if next == wanted { wanted } else { odd_at_most(next) });
-            to.remove = if next < size { leaving.next().into_iter().collect() } else { Vec::new() };
-            keep.retain(|address| !to.remove.contains(address));
-            to.keep.clone_from(&keep);
-            let alone = size.min(next) == 1 || self.forming;
-            to.rolling = !self.forming;
-            let mut change =
-                step(self.document, to, if alone { Disruption::All } else { Disruption::OneByOne });
-            change.reason = Reason::EnsembleStep { from: size, to: next };
-            change.diff = vec![field("voters", json!(size), json!(next))];
-            if size == now {
-                // The first roll carries the declared settings, too.
-                let settings = fields.iter().filter(|one| one.path.starts_with("settings."));
-                change.diff.extend(settings.filter(|one| one.path != "settings.checkMs").cloned());
-            }
-            if !self.moved {
-                check_often(&mut change.body);
-            }
-            if alone {
-                change.notes.push("a restart of all stops writes for a few seconds".to_owned());
-            }
-            self.push(change, size, next);
-            size = next;
-        }
-        keep
-    }
-
-    fn push(&mut self, mut change: Change, from: u32, to: u32) {
-        let most = from.max(to);
-        self.keep_whoever_is_there(&mut change);
-        for call in &mut change.calls {
-            if let Call::SetEnsemble(target) = call {
-                target.canary = self.canary;
-            }
-        }
-        let lost = u32::try_from(quorum::lost(self.state).len()).unwrap_or(from);
-        let first = !self.steps.iter().any(|step| matches!(step, StepKind::Gate(_)));
-        // Down since a roll was cut off: the first roll restarts them before all others.
-        let down = if first { down_and_held(self.state) } else { 0 };
-        self.steps.push(StepKind::Gate(Gate::Quorum {
-            voters: from,
-            need: quorum::need(to),
-            // What the gate asks for: all, but for those whose pods are gone, and those that the step brings back.
-            healthy: from.saturating_sub(lost).saturating_sub(down),
-            // One member restarts at a time; a member that leaves is away besides.
-            during: if to < from { to.saturating_sub(1) } else { most.saturating_sub(1) },
-        }));
-        change.precondition =
-            if self.steps.len() == 1 { self.precondition() } else { Precondition::Voters(from) };
-        self.steps.push(StepKind::Change(change));
-    }
-
-    fn precondition(&self) -> Precondition {
-        Precondition::Unchanged(diff::fingerprint(&self.document.id, &self.document.body, self.live))
-    }
 }
 
 /// Whether a change of these fields restarts members.

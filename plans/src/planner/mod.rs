@@ -98,7 +98,9 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
             let kinds = draft.changes.into_iter().map(StepKind::Change);
             kinds.map(|kind| Step { kind, after: Vec::new(), seconds: 0 }).collect()
         }
-        Mode::Apply | Mode::Destroy { .. } => order::arrange(input, draft.changes, draft.ensemble),
+        Mode::Apply | Mode::Destroy { .. } => {
+            order::arrange(input, draft.changes, draft.before_pods, draft.ensemble)
+        }
     };
     draft.findings.sort();
     Ok(Plan {
@@ -130,6 +132,8 @@ struct Draft {
     changes: Vec<Change>,
     /// Steps of the ensemble, gates included, in their order.
     ensemble: Vec<StepKind>,
+    /// A step of the ensemble before its pods are replaced.
+    before_pods: Option<Change>,
     kept: Vec<Change>,
     gaps: BTreeSet<crate::observed::Gap>,
     findings: Vec<Finding>,

@@ -83,7 +83,12 @@ fn needs(other: ResourceKind, one: ResourceKind) -> bool {
 }
 
 /// Puts changes and the ensemble's steps into one graph, in an order that respects it.
-pub(super) fn arrange(input: &PlanInput<'_>, changes: Vec<Change>, ensemble: Vec<StepKind>) -> Vec<Step> {
+pub(super) fn arrange(
+    input: &PlanInput<'_>,
+    changes: Vec<Change>,
+    before_pods: Option<Change>,
+    ensemble: Vec<StepKind>,
+) -> Vec<Step> {
     let (deletes, mut makes): (Vec<Change>, Vec<Change>) =
         changes.into_iter().partition(|change| change.action == Action::Delete);
     makes.sort_by(|a, b| (depth(a.id.kind), &a.id).cmp(&(depth(b.id.kind), &b.id)));
@@ -93,7 +98,7 @@ pub(super) fn arrange(input: &PlanInput<'_>, changes: Vec<Change>, ensemble: Vec
     });
     let first = sizes.next();
     let shrinks = first.zip(sizes.next_back().or(first)).is_some_and(|((from, _), (_, to))| to < from);
-    let mut graph = Graph::default();
+    let mut graph = Graph { before_pods, ..Graph::default() };
     // Voters leave before their pods: fewer pods and their number come after the ensemble's steps.
     let (late, early): (Vec<Change>, Vec<Change>) = makes.into_iter().partition(|change| {
         let pods = change.id.kind.runs_members() || change.id.kind == ResourceKind::Kube(KubeKind::ConfigMap);
@@ -119,6 +124,8 @@ struct Graph {
     steps: Vec<Step>,
     made: BTreeMap<ResourceId, usize>,
     last_ensemble: Option<usize>,
+    /// The ensemble's step before its pods are replaced.
+    before_pods: Option<Change>,
 }
 
 impl Graph {
@@ -181,7 +188,12 @@ impl Graph {
             if let Some(Gate::Quorum { healthy, .. }) = &mut gate {
                 *healthy -= pods::repaired(input);
             }
-            gates.extend(self.push_gate(gate, after.to_vec()));
+            let mut after = after.to_vec();
+            if let Some(change) = self.before_pods.take() {
+                let seconds = seconds(&change);
+                after.push(self.push(StepKind::Change(change), after.clone(), seconds));
+            }
+            gates.extend(self.push_gate(gate, after));
         }
         gates
     }
@@ -204,6 +216,11 @@ impl Graph {
             base = vec![self.push(StepKind::Gate(gate), base, 5)];
         }
         for kind in ensemble {
+            let last = self.last_ensemble.and_then(|last| self.steps.get(last));
+            // The gate behind a roll of pods asks the same.
+            if matches!(kind, StepKind::Gate(_)) && last.is_some_and(|last| last.kind == kind) {
+                continue;
+            }
             let mut after = base.clone();
             after.extend(self.last_ensemble);
             let seconds = match &kind {

@@ -1,9 +1,10 @@
 //! Plans for members with volumes, and for the move to them.
 
-use crate::{everything, golden, nothing, path, planned, predict, rendered, shown, targets};
+use crate::{everything, golden, nothing, path, planned, predict, rendered, shown, targets, tutorial};
+use serde_json::Value;
 use zkprov_plans::document::Desired;
 use zkprov_plans::observed::{Observed, Reading};
-use zkprov_plans::plan::{Action, Call, Gate, Mode, Plan, Reason, Step, StepKind};
+use zkprov_plans::plan::{Action, Call, Change, Gate, Mode, Plan, Reason, Step, StepKind};
 use zkprov_plans::resource::{KubeKind, ResourceKind};
 use zkprov_plans::spec::ValidSpec;
 
@@ -145,6 +146,20 @@ fn revised(observed: &mut Observed, desired: &Desired, earlier: usize) {
     live.document["status"] = serde_json::json!({"replicas": 3, "updateRevision": "new"});
 }
 
+fn replaced(plan: &Plan) -> &Change {
+    let (_, change) = plan.changes().find(|(_, change)| change.id.kind.runs_members()).unwrap();
+    change
+}
+
+/// The check periods that the plan sets, in its order; `pods` where pods are replaced.
+fn periods(plan: &Plan) -> Vec<&str> {
+    let told = plan.changes().filter_map(|(_, change)| match change.id.kind {
+        kind if kind.runs_members() => Some("pods"),
+        _ => change.body.pointer("/settings/checkMs")?.as_str(),
+    });
+    told.collect()
+}
+
 #[test]
 fn a_new_template_replaces_pods_behind_a_gate() {
     let (_, old) = persistent(&[]);
@@ -153,8 +168,7 @@ fn a_new_template_replaces_pods_behind_a_gate() {
     revised(&mut observed, &new, 0);
     let plan = planned(&spec, &new, &observed, Mode::Apply);
     golden("persistent-template.txt", &shown(&spec, &plan));
-    let (_, change) = plan.changes().last().unwrap();
-    assert!(matches!(&change.calls[..], [Call::Apply, Call::ReplacePods { .. }]), "{:?}", change.calls);
+    assert!(matches!(&replaced(&plan).calls[..], [Call::Apply, Call::ReplacePods { .. }]), "{plan:?}");
 }
 
 #[test]
@@ -166,9 +180,8 @@ fn a_roll_of_pods_that_was_cut_is_named_and_goes_on() {
     revised(&mut observed, &desired, 2);
     let plan = planned(&spec, &desired, &observed, Mode::Apply);
     golden("persistent-resume.txt", &shown(&spec, &plan));
-    let (_, change) = plan.changes().last().unwrap();
     assert_eq!(
-        change.reason,
+        replaced(&plan).reason,
         Reason::RollInterrupted(vec!["exhibitor-1".to_owned(), "exhibitor-2".to_owned()])
     );
     // A member is missing: its pod is what the roll repairs first. Where its pod is well the gate waits for it.
@@ -178,6 +191,7 @@ fn a_roll_of_pods_that_was_cut_is_named_and_goes_on() {
         state.pods[0].ready = ready;
         state.members[0].zookeeper = None;
         let plan = planned(&spec, &desired, &observed, Mode::Apply);
+        assert_eq!(periods(&plan), ["pods"], "nothing is asked of members while one is repaired");
         let healthy = |step: &Step| match &step.kind {
             StepKind::Gate(Gate::Quorum { healthy, .. }) => Some(*healthy),
             StepKind::Gate(_) | StepKind::Change(_) => None,
@@ -185,6 +199,30 @@ fn a_roll_of_pods_that_was_cut_is_named_and_goes_on() {
         plan.steps.iter().find_map(healthy)
     };
     assert_eq!((gate(false), gate(true)), (Some(2), Some(3)));
+}
+
+#[test]
+fn pods_and_settings_roll_while_exhibitor_looks_often() {
+    const NEW: [&str; 2] = ["spec.exhibitor.terminationGrace=61s", "spec.exhibitor.heap=300MiB"];
+    let (_, old) = persistent(&[]);
+    let (spec, new) = persistent(&NEW);
+    let mut observed = seen(&old, &new, 3);
+    revised(&mut observed, &new, 0);
+    let plan = planned(&spec, &new, &observed, Mode::Apply);
+    assert_eq!(periods(&plan), ["1000", "pods", "1000", "30000"], "{}", shown(&spec, &plan));
+    // A Deployment's newcomers have other addresses: who stays is known by then.
+    let (_, old) = tutorial(&[]);
+    let (spec, new) = tutorial(&NEW);
+    let plan = planned(&spec, &new, &seen(&old, &new, 3), Mode::Apply);
+    golden("template-and-setting.txt", &shown(&spec, &plan));
+    assert_eq!(periods(&plan), ["1000", "pods", "1000", "30000"]);
+    let kept: Vec<usize> = targets(&plan).iter().map(|target| target.keep.len()).collect();
+    assert_eq!(kept, [3, 0, 0]);
+    // The declared period is as short.
+    let (_, old) = tutorial(&["spec.exhibitor.settings.check=1s"]);
+    let (spec, new) = tutorial(&["spec.exhibitor.settings.check=1s", NEW[0]]);
+    let plan = planned(&spec, &new, &seen(&old, &new, 3), Mode::Apply);
+    assert_eq!(periods(&plan), ["pods"], "{}", shown(&spec, &plan));
 }
 
 #[test]

@@ -3,10 +3,9 @@
 
 use crate::harness::{Lab, block_on, example, share, specs};
 use crate::persistent::{all_have, name, objects, persistent, write};
-use crate::rolls::{ELECTION, elections, forget_worst};
+use crate::rolls::{ELECTION, elections, forget_worst, names_the_cut};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use zkprov_plans::plan::{Reason, StepKind};
 use zkprov_plans::spec::ValidSpec;
 use zkprov_sandbox::server::{Cut, Side};
 
@@ -101,11 +100,7 @@ async fn cut(first: usize, then: u32) {
         lab.running.set_cut(None);
         let context = format!("cut {at} of {calls}, then {then}: {died}");
         let plan = lab.plan(&grace(then)).await;
-        let interrupted = |step: &zkprov_plans::plan::Step| match &step.kind {
-            StepKind::Change(change) => matches!(change.reason, Reason::RollInterrupted(_)),
-            StepKind::Gate(_) => false,
-        };
-        resumed += usize::from(plan.plan.steps.iter().any(interrupted));
+        resumed += usize::from(names_the_cut(&plan.plan));
         if let Err(error) = lab.apply(&grace(then)).await {
             panic!("{context}: {error}");
         }

@@ -2,7 +2,7 @@
 //! call ends the same, with every switch on, whether the next run goes on with it or goes back.
 
 use crate::harness::{Lab, block_on, example, share, specs};
-use zkprov_plans::plan::{Reason, StepKind};
+use zkprov_plans::plan::{Plan, Reason};
 use zkprov_plans::spec::ValidSpec;
 use zkprov_sandbox::server::{Cut, Side};
 use zkprov_sandbox::world::World;
@@ -32,6 +32,10 @@ pub(crate) fn elections(lab: &Lab) -> u64 {
     let zxid = world.exhibitor.write(&first, "/counted", b"x").unwrap();
     lab.running.restore(world).unwrap();
     zxid >> 32
+}
+
+pub(crate) fn names_the_cut(plan: &Plan) -> bool {
+    plan.changes().any(|(_, change)| matches!(change.reason, Reason::RollInterrupted(_)))
 }
 
 pub(crate) fn forget_worst(lab: &Lab) {
@@ -93,11 +97,7 @@ async fn cut(stripe: usize, then: &str, most: u64) {
             let died = lab.until_cut(lab.apply(&ensemble("300MiB"))).await;
             lab.running.set_cut(None);
             let plan = lab.plan(&ensemble(then)).await;
-            let interrupted = |step: &zkprov_plans::plan::Step| match &step.kind {
-                StepKind::Change(change) => matches!(change.reason, Reason::RollInterrupted(_)),
-                StepKind::Gate(_) => false,
-            };
-            resumed += usize::from(plan.plan.steps.iter().any(interrupted));
+            resumed += usize::from(names_the_cut(&plan.plan));
             let request = died.unwrap_or_default();
             if let Err(error) = lab.apply(&ensemble(then)).await {
                 panic!("{case}: {request}: {error}");

@@ -6,9 +6,8 @@ use super::{EnsembleProvider, namespace, seen};
 use crate::error::{ProviderError, ProviderErrorKind as Kind};
 use crate::provider::{Course, Progress};
 use crate::providers::kubernetes::api::WRITE;
-use crate::providers::kubernetes::{Place, not_ours, pods_path, text};
-use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
-use kube::core::Request;
+use crate::providers::kubernetes::{Place, not_ours, text};
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use zkprov_plans::document::FIELD_MANAGER;
@@ -95,8 +94,7 @@ impl EnsembleProvider {
 
     /// Lets the controller of a Deployment replace one more pod when all members serve, and pauses it as soon as that one has a
     /// successor: it would go on while Exhibitor still restarts the others for the newcomer, and what Exhibitor waits for then
-    /// would be gone. Returns what is waited for; `None` when all pods
-    /// have the latest template.
+    /// would be gone. Returns what is waited for; `None` when all pods have the latest template.
     async fn next_of_deployment(
         &self,
         place: &Place,
@@ -284,13 +282,9 @@ impl EnsembleProvider {
         let named = |pod: &&Value| text(pod, "/metadata/name") == Some(name);
         let uid =
             sight.documents.iter().find(named).and_then(|pod| text(pod, "/metadata/uid")).map(str::to_owned);
-        let params = DeleteParams::default()
-            .preconditions(Preconditions { uid: uid.clone(), ..Preconditions::default() });
-        let request = Request::new(pods_path(namespace(ensemble)?)).delete(name, &params);
-        match self.kubernetes.api.json(request, WRITE).await {
-            Ok(_) => Ok(uid),
-            Err(failure) if failure.is_not_found() => Ok(uid),
-            Err(failure) => Err(failure.of_write(format!("deleting pod {name}"))),
+        match self.kubernetes.delete_pod(namespace(ensemble)?, name, uid.as_deref(), None).await {
+            Err(error) if error.kind != Kind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(uid),
         }
     }
 }

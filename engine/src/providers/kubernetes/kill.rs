@@ -31,12 +31,26 @@ impl KubernetesProvider {
             let message = format!("it is not at {address} any more");
             return Err(ProviderError::new(ProviderErrorKind::Stale, doing, message));
         }
-        let uid = text(&pod, "/metadata/uid").map(str::to_owned);
-        let params = DeleteParams::background()
-            .grace_period(0)
-            .preconditions(Preconditions { uid, ..Preconditions::default() });
-        let deleted = self.api.json(path.delete(name, &params), WRITE).await;
-        deleted.map(|_| ()).map_err(|failure| failure.of_write(doing))
+        self.delete_pod(namespace, name, text(&pod, "/metadata/uid"), Some(0)).await
+    }
+
+    /// Deletes this very pod; whoever is by its name later is another one. `grace` in seconds, in place of the pod's own.
+    ///
+    /// # Errors
+    /// [`ProviderErrorKind::NotFound`] when it is gone; else when the API does not answer, or refuses.
+    pub(crate) async fn delete_pod(
+        &self,
+        namespace: &str,
+        name: &str,
+        uid: Option<&str>,
+        grace: Option<u32>,
+    ) -> Result<(), ProviderError> {
+        let preconditions = Preconditions { uid: uid.map(str::to_owned), ..Preconditions::default() };
+        let params = DeleteParams { grace_period_seconds: grace, ..DeleteParams::default() };
+        let path = Request::new(pods_path(namespace));
+        let request = path.delete(name, &params.preconditions(preconditions));
+        let deleted = self.api.json(request, WRITE).await;
+        deleted.map(drop).map_err(|failure| failure.of_write(format!("deleting pod {name}")))
     }
 
     /// The VMs of Compute Engine that nodes run on, by node; nodes that run on something else are not among them.

@@ -34,7 +34,8 @@ pub(super) fn steps(
         return;
     }
     let canary = input.spec.exhibitor.canary;
-    let mut path = Path { document, live, state, moved: false, forming: false, canary, steps: Vec::new() };
+    let (moved, forming, hurried) = (false, false, false);
+    let mut path = Path { document, live, state, moved, forming, hurried, canary, steps: Vec::new() };
     path.hurry(now);
     path.renumber(now);
     path.slow_down(now, target(state, now, now).keep);

@@ -117,7 +117,8 @@ pub(super) fn refuse_replaced_holders(input: &PlanInput<'_>, document: &Document
     refused
 }
 
-fn replaces_pods(draft: &Draft) -> bool {
+/// Whether the pods of members are replaced by new ones.
+pub(super) fn replaces_pods(draft: &Draft) -> bool {
     draft.changes.iter().any(|change| {
         change.id.kind.runs_members() && change.action == Action::Update && pods::roll(&change.diff)
     })
