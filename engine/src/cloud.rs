@@ -40,7 +40,6 @@ pub struct Cloud {
     compute: Arc<ComputeProvider>,
     gke: Arc<GkeProvider>,
     filestore: Arc<FilestoreProvider>,
-    storage: Arc<Storage>,
     clusters: Mutex<BTreeMap<String, Arc<InCluster>>>,
 }
 
@@ -77,8 +76,7 @@ impl Cloud {
         Ok(Self {
             compute: Arc::new(ComputeProvider::connect(&connection, &credentials).await?),
             gke: Arc::new(GkeProvider::connect(&connection, &credentials).await?),
-            filestore: Arc::new(FilestoreProvider::connect(&connection, &credentials).await?),
-            storage: Arc::new(Storage::connect(&connection, &credentials)?),
+            filestore: Arc::new(FilestoreProvider::new(&connection, &credentials)),
             clusters: Mutex::default(),
             connection,
             credentials,
@@ -135,10 +133,12 @@ impl Cloud {
         Ok(inside.ensemble.members(&ReadRequest { spec, desired }))
     }
 
-    /// The backups in a bucket.
-    #[must_use]
-    pub fn bucket(&self, url: BucketUrl) -> Bucket {
-        Bucket::new(Arc::clone(&self.storage), url)
+    /// The backups in a bucket. Sends nothing.
+    ///
+    /// # Errors
+    /// When the endpoint of Cloud Storage is not a URL.
+    pub fn bucket(&self, url: BucketUrl) -> Result<Bucket, ProviderError> {
+        Ok(Bucket::new(Storage::connect(&self.connection, &self.credentials)?, url))
     }
 
     /// Makes a job of a CronJob of the ensemble's, and waits for its end.

@@ -31,9 +31,9 @@ pub(super) async fn run(context: &Context, args: &Backup) -> Result<Exit, Comman
     // A directory takes no cloud.
     let (place, session) = match location {
         Location::Directory(path) => (Place::directory(path), None),
-        Location::Bucket(url) => {
+        bucket @ Location::Bucket(_) => {
             let session = Session::open(context).await?;
-            (Place::Bucket(session.cloud.bucket(url)), Some(session))
+            (bucket.reach(&session)?, Some(session))
         }
     };
     let result = match command {
@@ -55,11 +55,11 @@ pub(super) enum Location {
 }
 
 impl Location {
-    pub(super) fn reach(self, session: &Session) -> Place {
-        match self {
+    pub(super) fn reach(self, session: &Session) -> Result<Place, CommandError> {
+        Ok(match self {
             Self::Directory(path) => Place::directory(path),
-            Self::Bucket(url) => Place::Bucket(session.cloud.bucket(url)),
-        }
+            Self::Bucket(url) => Place::Bucket(session.cloud.bucket(url)?),
+        })
     }
 }
 
@@ -106,7 +106,7 @@ async fn take_one(context: &Context, args: &Backup, location: Location) -> Resul
     } else {
         Session::open(context).await?
     };
-    let place = location.reach(&session);
+    let place = location.reach(&session)?;
     let result = async {
         let members = session.cloud.members(&spec, &desired).await?;
         let taken = fresh(context, &members, &spec.name, &place).await?;

@@ -30,7 +30,7 @@ pub(super) async fn run(context: &Context, args: &Restore) -> Result<Exit, Comma
     let session = Session::open(context).await?;
     let signals = Signals::listen()?;
     let mut stop = signals.stop.clone();
-    let place = kept.reach(&session);
+    let place = kept.reach(&session)?;
     let work = async {
         // Before the ensemble is reached: what can't be read as a whole is not restored in part.
         let (manifest, contents) = read(&session, &place, given).await?;
@@ -59,7 +59,7 @@ async fn read(
                 CommandError::new(Exit::Usage, format!("{url} is a bucket and no backup"))
                     .hint(format!("zkprov backup list --to {url}"))
             })?;
-            Location::Bucket(above).reach(session).read(name).await?
+            Location::Bucket(above).reach(session)?.read(name).await?
         }
         Location::Directory(path) if path.exists() => Folder::read(&path)?,
         Location::Directory(path) => place.read(&path.to_string_lossy()).await?,

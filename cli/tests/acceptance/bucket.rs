@@ -72,7 +72,7 @@ impl Shared {
             parallelism: 1,
         };
         let cloud = Cloud::connect(connection).await.unwrap();
-        Place::Bucket(cloud.bucket(PLACE.parse().unwrap()))
+        Place::Bucket(cloud.bucket(PLACE.parse().unwrap()).unwrap())
     }
 }
 

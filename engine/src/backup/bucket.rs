@@ -22,8 +22,8 @@ pub struct Bucket {
 
 impl Bucket {
     /// The backups in a bucket, which has to be there.
-    pub(crate) const fn new(storage: Arc<Storage>, url: BucketUrl) -> Self {
-        Self { storage, url }
+    pub(crate) fn new(storage: Storage, url: BucketUrl) -> Self {
+        Self { storage: Arc::new(storage), url }
     }
 
     /// Where a backup is.

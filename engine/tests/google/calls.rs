@@ -30,7 +30,7 @@ async fn provider(server: &Server, of: &str) -> Box<dyn Provider> {
     if of.starts_with("gke") || of.starts_with("node-pool") {
         Box::new(GkeProvider::connect(&connection, &credentials).await.unwrap())
     } else if of.starts_with("filestore") {
-        Box::new(FilestoreProvider::connect(&connection, &credentials).await.unwrap())
+        Box::new(FilestoreProvider::new(&connection, &credentials))
     } else {
         Box::new(ComputeProvider::connect(&connection, &credentials).await.unwrap())
     }

@@ -250,7 +250,7 @@ async fn filestore_is_asked_only_when_it_is_wanted() {
          "labels": {"zkprov-ensemble": "exhibitor"}, "etag": "e"}]}))]);
     server.on(&format!("GET {GKE}/operations"), [ok(json!({}))]);
     let connection = connection(&server.url);
-    let provider = FilestoreProvider::connect(&connection, &credentials(&connection)).await.unwrap();
+    let provider = FilestoreProvider::new(&connection, &credentials(&connection));
     assert_eq!(observe(&provider, &Desired::default()).await.resources.len(), 0);
     assert_eq!(server.seen().len(), 0);
     let files = "filestore/my-project/us-east1-d/exhibitor-files";

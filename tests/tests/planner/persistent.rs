@@ -1,7 +1,6 @@
 //! Plans for members with volumes, and for the move to them.
 
 use crate::{everything, golden, nothing, path, planned, predict, rendered, shown, targets, tutorial};
-use serde_json::Value;
 use zkprov_plans::document::Desired;
 use zkprov_plans::observed::{Observed, Reading};
 use zkprov_plans::plan::{Action, Call, Change, Gate, Mode, Plan, Reason, Step, StepKind};

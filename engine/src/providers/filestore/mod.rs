@@ -22,6 +22,7 @@ use google_cloud_gax::Result as Answered;
 use google_cloud_longrunning::model::{Operation, operation};
 use serde_json::{Value, json as object};
 use std::collections::{BTreeMap, BTreeSet};
+use tokio::sync::OnceCell;
 use zkprov_plans::observed::{Live, Reading, RunningOperation};
 use zkprov_plans::plan::{Call, Change, ReadyWhen};
 use zkprov_plans::readiness::{self, Verdict};
@@ -29,10 +30,12 @@ use zkprov_plans::resource::{ResourceId, ResourceKind, Scope};
 use zkprov_plans::spec::FileServer;
 
 /// Filestore.
-#[derive(Clone)]
 pub struct FilestoreProvider {
     caller: Caller,
-    client: CloudFilestoreManager,
+    endpoint: Option<String>,
+    credentials: Credentials,
+    /// Made when it is first needed: each client of Google's reads all root certificates, and few ensembles have a Filestore.
+    client: OnceCell<CloudFilestoreManager>,
 }
 
 /// Where an instance is.
@@ -83,22 +86,30 @@ fn document(instance: &Instance) -> Value {
 }
 
 impl FilestoreProvider {
-    /// Makes the client; sends nothing.
-    ///
-    /// # Errors
-    /// [`ProviderErrorKind::Invalid`] when the endpoint is not a URL.
-    pub async fn connect(connection: &Connection, credentials: &Credentials) -> Result<Self, ProviderError> {
-        install_crypto();
-        let endpoint = connection.endpoints.filestore.as_ref();
-        let client = tuned(CloudFilestoreManager::builder(), endpoint, credentials).build().await;
-        Ok(Self {
+    /// Neither makes the client nor sends anything.
+    #[must_use]
+    pub fn new(connection: &Connection, credentials: &Credentials) -> Self {
+        Self {
             caller: Caller::new(Api::Filestore, connection),
-            client: client.map_err(|error| not_connected(Api::Filestore, &error))?,
-        })
+            endpoint: connection.endpoints.filestore.clone(),
+            credentials: credentials.clone(),
+            client: OnceCell::new(),
+        }
+    }
+
+    /// The client; [`ProviderErrorKind::Invalid`] when the endpoint is not a URL.
+    async fn client(&self) -> Result<&CloudFilestoreManager, ProviderError> {
+        let make = || async {
+            install_crypto();
+            let builder = CloudFilestoreManager::builder();
+            let client = tuned(builder, self.endpoint.as_ref(), &self.credentials).build().await;
+            client.map_err(|error| not_connected(Api::Filestore, &error))
+        };
+        self.client.get_or_try_init(make).await
     }
 
     async fn list(&self, list: &List) -> Listed {
-        let call = self.client.list_instances();
+        let call = self.client().await?.list_instances();
         let call = call.set_parent(format!("projects/{}/locations/{}", list.project, list.location));
         let page = |token: Option<String>| {
             let call = call.clone().set_page_token(token.unwrap_or_default());
@@ -109,7 +120,7 @@ impl FilestoreProvider {
 
     /// `None` when it is not there.
     async fn find(&self, place: &Place<'_>) -> Result<Option<Value>, ProviderError> {
-        let get = self.client.get_instance().set_name(place.path());
+        let get = self.client().await?.get_instance().set_name(place.path());
         match self.caller.read(&place.what(), || get.clone().send()).await {
             Ok(instance) => Ok(Some(document(&instance))),
             Err(error) if is_absent(&error, &format!("instances/{}", place.name)) => Ok(None),
@@ -122,7 +133,11 @@ impl FilestoreProvider {
         project: &str,
         location: &str,
     ) -> Result<Vec<Operation>, ProviderError> {
-        let call = self.client.list_operations().set_name(format!("projects/{project}/locations/{location}"));
+        let call = self
+            .client()
+            .await?
+            .list_operations()
+            .set_name(format!("projects/{project}/locations/{location}"));
         let page = |token: Option<String>| {
             let call = call.clone().set_page_token(token.unwrap_or_default());
             async move { call.send().await.map(|page| (page.operations, Some(page.next_page_token))) }
@@ -182,7 +197,7 @@ impl FilestoreProvider {
         let place = Place::of(&change.id)?;
         let request = object!({"parent": place.parent(), "instanceId": place.name, "instance": change.body});
         let request: CreateInstanceRequest = typed(doing, &request)?;
-        self.sent(doing, progress, self.client.create_instance().with_request(request).send()).await
+        self.sent(doing, progress, self.client().await?.create_instance().with_request(request).send()).await
     }
 
     /// Deletes, and is content when it is gone already.
@@ -192,7 +207,7 @@ impl FilestoreProvider {
         change: &Change,
         progress: Progress<'_>,
     ) -> Result<(), ProviderError> {
-        let delete = self.client.delete_instance().set_name(Place::of(&change.id)?.path());
+        let delete = self.client().await?.delete_instance().set_name(Place::of(&change.id)?.path());
         let deleted = self.sent(doing, progress, delete.send()).await;
         match deleted {
             Err(error) if error.kind == ProviderErrorKind::NotFound => Ok(()),
@@ -222,7 +237,7 @@ impl FilestoreProvider {
         }
         let request = object!({"instance": instance, "updateMask": mask.join(",")});
         let request: UpdateInstanceRequest = typed(doing, &request)?;
-        self.sent(doing, progress, self.client.update_instance().with_request(request).send()).await
+        self.sent(doing, progress, self.client().await?.update_instance().with_request(request).send()).await
     }
 
     async fn sent(
@@ -244,7 +259,7 @@ impl FilestoreProvider {
     ) -> Result<(), ProviderError> {
         let deadline = Deadline::after(self.caller.pace.step);
         let mut backoff = Backoff::polling(&self.caller.pace);
-        let get = self.client.get_operation().set_name(&operation.name);
+        let get = self.client().await?.get_operation().set_name(&operation.name);
         while !operation.done {
             let state = format!("{} under way", verb_and_target(&operation).0);
             progress(Course::UnderWay(state.clone()));
