@@ -78,10 +78,10 @@ pub(super) fn location(context: &Context, asked: Option<&Path>) -> Result<Locati
 pub(super) fn parse(asked: &Path) -> Result<Location, CommandError> {
     match asked.to_str().filter(|text| BucketUrl::is_meant(text)) {
         None => Ok(Location::Directory(asked.to_owned())),
-        Some(text) => text
-            .parse()
-            .map(Location::Bucket)
-            .map_err(|error: BadBucketUrl| CommandError::new(Exit::Usage, error.to_string())),
+        Some(text) => text.parse().map(Location::Bucket).map_err(|error: BadBucketUrl| {
+            CommandError::new(Exit::Usage, error.to_string())
+                .hint("`gcloud storage ls` names the buckets there are")
+        }),
     }
 }
 

@@ -228,7 +228,8 @@ fn a_name_that_exists_is_never_overwritten() {
 fn what_names_no_backup_is_wrong_usage() {
     let bench = bench();
     let zkprov = |line: &str| bench.tutorial(line).run().exits(64);
-    zkprov("backup list --to gs://Backups").complains(&["`gs://Backups` is not gs://BUCKET[/PREFIX]"]);
+    zkprov("backup list --to gs://Backups")
+        .complains(&["`gs://Backups` is not gs://BUCKET[/PREFIX]", "gcloud storage ls"]);
     zkprov("restore gs://backups")
         .complains(&["gs://backups is a bucket", "zkprov backup list --to gs://backups"]);
 }
