@@ -190,8 +190,8 @@ impl Graph {
             }
             let mut after = after.to_vec();
             if let Some(change) = self.before_pods.take() {
-                let seconds = seconds(&change);
-                after.push(self.push(StepKind::Change(change), after.clone(), seconds));
+                let (seconds, served) = (seconds(&change), [&after[..], &gates[..]].concat());
+                after.push(self.push(StepKind::Change(change), served, seconds));
             }
             gates.extend(self.push_gate(gate, after));
         }

@@ -13,6 +13,7 @@ use crate::plan::{
 use crate::{diff, exhibitor, quorum, roll};
 use serde_json::{Value, json};
 
+/// What the steps rest on, and the steps so far.
 pub(super) struct Path<'a> {
     pub(super) document: &'a Document,
     pub(super) live: &'a Live,
