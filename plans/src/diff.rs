@@ -180,6 +180,15 @@ fn rule_fields(rule: &rules::Rule, wanted: &Value, live: Option<&Value>) -> Vec<
 /// Key of an ensemble's live document, only where a switch of Exhibitor keeps members from restarting: a roll was cut off.
 pub const RESTARTS: &str = "restarts";
 
+/// Key of an ensemble's live document, only where Exhibitor's own roll waits for a member that is gone.
+pub const ROLL: &str = "roll";
+
+/// Whether this is about a roll that has to be brought to its end, and not about what the file declares.
+#[must_use]
+pub fn is_of_a_roll(field: &FieldChange) -> bool {
+    [RESTARTS, ROLL].contains(&field.path.as_str())
+}
+
 fn ensemble(body: &Value, live: &Value) -> Difference {
     let mut fields = Vec::new();
     for (path, cause) in [("voters", "spec.exhibitor.replicas"), ("fixedSize", "spec.exhibitor.replicas")] {
@@ -195,6 +204,9 @@ fn ensemble(body: &Value, live: &Value) -> Difference {
     // Always to be on: whoever it is off at has not been restarted by a roll, and is not when it crashes.
     if let Some(off) = live.get(RESTARTS) {
         fields.push(change(RESTARTS.to_owned(), Some(off.clone()), Some(json!("on")), None));
+    }
+    if let Some(waits) = live.get(ROLL) {
+        fields.push(change(ROLL.to_owned(), Some(waits.clone()), None, None));
     }
     let mut wanted = Vec::new();
     if let Some(settings) = body.get("settings") {

@@ -138,6 +138,16 @@ pub struct ConfigState {
     pub rolling: Option<String>,
 }
 
+impl ConfigState {
+    /// Addresses of the member that a rolling change has reached, and of the one it comes to next, if any: `rollStatus` is
+    /// `Applying to "A" (next will be "B")`.
+    #[must_use]
+    pub fn rolls_through(&self) -> Option<(&str, Option<&str>)> {
+        let mut hosts = self.rolling.as_deref()?.split('"').skip(1).step_by(2);
+        Some((hosts.next()?, hosts.next()))
+    }
+}
+
 /// Reads the answer of `config/get-state`.
 ///
 /// # Errors

@@ -1,7 +1,8 @@
 //! The three views of an ensemble joined: what each pod's Exhibitor answered becomes one [`EnsembleState`].
 
 use crate::exhibitor::{ConfigState, StatusEntry, fixed_size, format_servers, same, settings};
-use crate::observed::{EnsembleState, Gap, Live, Member, Ownership, Pod, Reading, Srvr};
+use crate::observed::{EnsembleState, Gap, Live, Member, Ownership, Pod, Reading, Srvr, StuckRoll};
+use crate::quorum::is_gone;
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -33,7 +34,10 @@ pub fn assemble(pods: Vec<Pod>, answers: &[PodAnswers]) -> EnsembleState {
     };
     let mut answers: Vec<&PodAnswers> = answers.iter().collect();
     answers.sort_by_key(order);
-    let config = answers.iter().find_map(|answer| answer.config.as_ref().ok());
+    let stuck = stuck_roll(&pods, &answers);
+    let config = stuck.as_ref().map(|(_, config)| *config);
+    let config = config.or_else(|| answers.iter().find_map(|answer| answer.config.as_ref().ok()));
+    let stuck = stuck.map(|(stuck, _)| stuck);
     let status = answers.iter().find_map(|answer| answer.status.as_ref().ok());
     let status: BTreeMap<&str, &StatusEntry> =
         status.into_iter().flatten().map(|entry| (entry.hostname.as_str(), entry)).collect();
@@ -60,13 +64,17 @@ pub fn assemble(pods: Vec<Pod>, answers: &[PodAnswers]) -> EnsembleState {
         own.is_some_and(|own| own.state.as_ref().is_ok_and(|state| state.restarts == Some(false)))
     };
     let held = pods.iter().filter(holds).filter_map(|pod| pod.address().map(str::to_owned)).collect();
-    let behind = whose(&answers, |own| !missed(own) && other(own));
+    // Those that a stuck roll has not come to are not behind, and what they read will not change by itself.
+    let behind = whose(&answers, |own| stuck.is_none() && !missed(own) && other(own));
+    let differ = if stuck.is_none() { different_lists(&answers, &misread) } else { None };
     EnsembleState {
-        gaps: gaps(&answers, &misread),
+        gaps: silent(&answers).into_iter().chain(differ).collect(),
         config: config.map(|config| config.config.clone()),
-        rolling: answers
-            .iter()
-            .any(|answer| answer.config.as_ref().is_ok_and(|config| config.rolling.is_some())),
+        rolling: stuck.is_none()
+            && answers
+                .iter()
+                .any(|answer| answer.config.as_ref().is_ok_and(|config| config.rolling.is_some())),
+        stuck,
         misread,
         behind,
         held,
@@ -74,6 +82,28 @@ pub fn assemble(pods: Vec<Pod>, answers: &[PodAnswers]) -> EnsembleState {
         servers,
         members,
     }
+}
+
+/// A roll that waits for ever, and the one of its two configurations by which more members serve: the other may name so many
+/// that are gone that nothing could be done by it.
+fn stuck_roll<'a>(pods: &[Pod], answers: &[&'a PodAnswers]) -> Option<(StuckRoll, &'a ConfigState)> {
+    let configs = || answers.iter().filter_map(|answer| answer.config.as_ref().ok());
+    let (waits_for, next) = configs().find_map(ConfigState::rolls_through)?;
+    if !is_gone(pods, waits_for) {
+        return None;
+    }
+    let at = |host: &str| {
+        let pod = pods.iter().find(|pod| pod.address() == Some(host))?;
+        answers.iter().find(|answer| answer.pod == pod.name)
+    };
+    let serves = |host: &str| at(host).is_some_and(|own| matches!(own.srvr, Ok(Some(_))));
+    let serving =
+        |config: &&ConfigState| config.servers.iter().filter(|server| serves(&server.hostname)).count();
+    let config = configs().rev().max_by_key(serving)?;
+    // Whom it comes to next still reads what was before.
+    let before = next.and_then(at).and_then(|own| own.config.as_ref().ok());
+    let before = before.is_some_and(|own| own.servers == config.servers);
+    Some((StuckRoll { waits_for: waits_for.to_owned(), before }, config))
 }
 
 /// Pods, by name, whose own configuration is so.
@@ -121,40 +151,39 @@ pub fn is_silent(state: &EnsembleState, pod: &str) -> bool {
     state.gaps.iter().any(|one| one.what == gap) && !state.members.iter().any(answers)
 }
 
-fn gaps(answers: &[&PodAnswers], misread: &[String]) -> Vec<Gap> {
-    let gap = |what: String, why: &str| Gap {
-        what,
-        why: why.to_owned(),
-        hint: "`zkprov status` shows every member".to_owned(),
-    };
-    let mut gaps: Vec<Gap> = answers
-        .iter()
-        .filter_map(|answer| {
-            let why = answer.config.as_ref().err().or(answer.status.as_ref().err())?;
-            Some(gap(exhibitor_in(&answer.pod), why))
+fn silent(answers: &[&PodAnswers]) -> Vec<Gap> {
+    let gap = |answer: &&PodAnswers| {
+        Some(Gap {
+            what: exhibitor_in(&answer.pod),
+            why: answer.config.as_ref().err().or(answer.status.as_ref().err())?.clone(),
+            hint: "`zkprov status` shows every member".to_owned(),
         })
-        .collect();
+    };
+    let mut gaps: Vec<Gap> = answers.iter().filter_map(gap).collect();
     gaps.sort();
+    gaps
+}
+
+fn different_lists(answers: &[&PodAnswers], misread: &[String]) -> Option<Gap> {
     let mut lists: Vec<String> = answers
         .iter()
         .filter_map(|answer| Some(format_servers(&answer.config.as_ref().ok()?.servers)))
         .collect();
     lists.sort();
     lists.dedup();
-    if let [_, _, ..] = lists.as_slice() {
-        let read: Vec<String> =
-            lists.iter().filter(|list| !list.is_empty()).map(|list| format!("`{list}`")).collect();
-        let why = if misread.is_empty() {
-            format!("they read different ones: {}", read.join(", "))
-        } else {
-            format!("{} read an empty one, others {}", misread.join(", "), read.join(", "))
-        };
-        gaps.push(Gap {
-            hint: "if that lasts, `zkprov apply` tells them again".to_owned(),
-            ..gap("the members' list of servers".to_owned(), &why)
-        });
-    }
-    gaps
+    let [_, _, ..] = lists.as_slice() else { return None };
+    let read: Vec<String> =
+        lists.iter().filter(|list| !list.is_empty()).map(|list| format!("`{list}`")).collect();
+    let why = if misread.is_empty() {
+        format!("they read different ones: {}", read.join(", "))
+    } else {
+        format!("{} read an empty one, others {}", misread.join(", "), read.join(", "))
+    };
+    Some(Gap {
+        what: "the members' list of servers".to_owned(),
+        why,
+        hint: "if that lasts, `zkprov apply` tells them again".to_owned(),
+    })
 }
 
 /// What planning may rest on. Without pods there is no ensemble, nor while no pod has started its container: the data is
@@ -200,6 +229,9 @@ pub fn live(reading: &Reading<EnsembleState>) -> Reading<Live> {
     let held = crate::roll::held(state);
     if let (false, Some(document)) = (held.is_empty(), document.as_object_mut()) {
         document.insert(crate::diff::RESTARTS.to_owned(), json!(format!("off at {}", held.join(", "))));
+    }
+    if let (Some(stuck), Some(document)) = (&state.stuck, document.as_object_mut()) {
+        document.insert(crate::diff::ROLL.to_owned(), json!(format!("waits for {}", stuck.waits_for)));
     }
     Reading::Known(Live { document, predicted: None, ownership: Ownership::Ours })
 }

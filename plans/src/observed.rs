@@ -95,8 +95,11 @@ pub struct EnsembleState {
     pub servers: Vec<Server>,
     /// What each server of `servers` and each pod beside them says, by address.
     pub members: Vec<Member>,
-    /// Exhibitor is rolling a change.
+    /// Exhibitor is rolling a change, and goes on with it.
     pub rolling: bool,
+    /// Exhibitor is rolling a change, and waits for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stuck: Option<StuckRoll>,
     /// Pods that read an empty member list where others read one, by name: not yet told of a new ensemble, or caught in the
     /// moment when the file was being written, and then alone until somebody writes again.
     #[serde(default)]
@@ -110,6 +113,25 @@ pub struct EnsembleState {
     pub held: Vec<String>,
     /// What could not be read about the ensemble.
     pub gaps: Vec<Gap>,
+}
+
+/// A roll of Exhibitor's that has reached a member whose pod is gone: only that member could move it on. Automatic management is
+/// off and no change is taken until somebody ends it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StuckRoll {
+    /// Whom it waits for, by address.
+    pub waits_for: String,
+    /// Whether the configuration of the [`EnsembleState`] is the one from before the roll; else the one that it leads to.
+    pub before: bool,
+}
+
+impl StuckRoll {
+    /// What is wrong.
+    #[must_use]
+    pub fn words(&self) -> String {
+        format!("Exhibitor's roll waits for {}, whose pod is gone, and for ever", self.waits_for)
+    }
 }
 
 /// A pod of the Deployment or StatefulSet.

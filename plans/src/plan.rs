@@ -74,6 +74,8 @@ pub enum Reason {
     ConfigurationLost(Vec<String>),
     /// Pods that read an empty member list where others read one: they are told it again.
     Misread(Vec<String>),
+    /// Exhibitor's own roll waits for this member, whose pod is gone.
+    RollStuck(String),
     /// Members that a roll has not restarted, because it was cut off: their switches are off.
     RollInterrupted(Vec<String>),
     /// There and equal, but not marked as ours.

@@ -146,10 +146,14 @@ fn has_names(state: &EnsembleState) -> bool {
 /// with a name that stays is not lost: its pod comes back under the name, with the data.
 #[must_use]
 pub fn lost(state: &EnsembleState) -> Vec<String> {
-    let has_pod = |server: &Server| state.pods.iter().any(|pod| is_at(pod, &server.hostname));
-    let comes_back = |server: &Server| has_names(state) && ordinal(&server.hostname).is_some();
-    let lost = state.servers.iter().filter(|server| !has_pod(server) && !comes_back(server));
-    lost.map(|server| server.hostname.clone()).collect()
+    let hosts = state.servers.iter().map(|server| server.hostname.clone());
+    hosts.filter(|host| is_gone(&state.pods, host)).collect()
+}
+
+/// Whether no pod is at this address, nor ever will be.
+pub(crate) fn is_gone(pods: &[Pod], host: &str) -> bool {
+    let comes_back = pods.iter().any(|pod| pod.host.is_some()) && ordinal(host).is_some();
+    !comes_back && !pods.iter().any(|pod| is_at(pod, host))
 }
 
 /// What is to be done about ids that come near their end, if they do.
@@ -189,6 +193,9 @@ fn is_at(pod: &Pod, hostname: &str) -> bool {
 #[must_use]
 pub fn converged(state: &EnsembleState, wanted: u32) -> Verdict {
     let waiting = Verdict::Progressing;
+    if let Some(stuck) = &state.stuck {
+        return waiting(stuck.words());
+    }
     if let Some(gap) = state.gaps.first() {
         return waiting(format!("{}: {}", gap.what, gap.why));
     }

@@ -180,7 +180,7 @@ fn refusal(
         return refuse(
             "roll-in-progress",
             "Exhibitor is rolling a configuration change".to_owned(),
-            "wait until `zkprov status` shows no roll; `zkprov ui` can commit it or roll it back",
+            "wait until `zkprov status` shows no roll",
         );
     }
     let (healthy, need) = (quorum::healthy(state), quorum::need(voters));

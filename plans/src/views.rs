@@ -28,6 +28,7 @@ pub fn disagreements(state: &EnsembleState) -> Vec<String> {
         .iter()
         .map(|host| format!("{host} serves alone, outside the ensemble: what is written there is lost to it"))
         .collect();
+    lines.extend(state.stuck.as_ref().map(|stuck| format!("{}: `zkprov apply` ends it", stuck.words())));
     for member in state.members.iter().filter(|member| !alone.contains(&member.hostname)) {
         lines.extend(of_member(state, member).into_iter().map(|line| format!("{}: {line}", member.hostname)));
     }

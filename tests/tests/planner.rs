@@ -5,6 +5,7 @@
 mod planner {
     mod persistent;
     mod scheduled;
+    mod stuck;
 }
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,6 +69,7 @@ fn members(voters: u32) -> EnsembleState {
         misread: Vec::new(),
         behind: Vec::new(),
         held: Vec::new(),
+        stuck: None,
         pods: (1..=voters)
             .map(|id| Pod {
                 name: format!("exhibitor-{id}"),

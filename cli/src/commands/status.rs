@@ -157,6 +157,7 @@ impl View<'_> {
             "healthy": state.map(quorum::healthy),
             "need": state.map(|state| quorum::need(quorum::voters(state))),
             "rolling": state.map(|state| state.rolling),
+            "stuckRoll": state.and_then(|state| state.stuck.as_ref()),
             "members": members,
             "pods": state.map(|state| &state.pods),
             "gaps": state.map(|state| &state.gaps),

@@ -1,7 +1,9 @@
-//! Two of three real members are deleted at once, with their data: what the third knows comes back.
+//! What real members do not get out of by themselves: a roll of Exhibitor's that waits for a pod that is gone, and a lost majority.
 
+use super::node;
 use super::rig::Real;
-use std::time::Instant;
+use serde_json::Value;
+use std::time::{Duration, Instant};
 use zkprov_tests::Output;
 
 /// Enough of HTTP for Exhibitor's explorer, in the pod itself.
@@ -15,10 +17,50 @@ fn pods(real: &Real) -> Vec<String> {
     list.split_whitespace().map(str::to_owned).collect()
 }
 
+/// Somebody has Exhibitor roll a change, and the pod of the first member that it comes to goes. Nobody moves the roll on from
+/// there; the next apply ends it, and its successor takes part.
+fn a_roll_that_waits_for_ever_is_ended(real: &Real) {
+    let proxied = |pod: &str, path: &str| {
+        format!("--raw /api/v1/namespaces/default/pods/{pod}:8181/proxy/exhibitor/v1/config/{path}")
+    };
+    let asked = pods(real).remove(0);
+    let told = real.told(&format!("get {}", proxied(&asked, "get-state")));
+    let mut config = serde_json::from_str::<Value>(&told).unwrap()["config"].take();
+    let fields = config.as_object_mut().unwrap();
+    fields.retain(|key, _| {
+        !key.starts_with("roll") && !["hostname", "serverId", "controlPanel"].contains(&key.as_str())
+    });
+    for value in fields.values_mut().filter(|value| value.is_number()) {
+        *value = value.to_string().into();
+    }
+    fields.insert("javaEnvironment".to_owned(), "export JVMFLAGS=\"-Xms200m -Xmx200m\"".into());
+    std::fs::write(real.bench.path("roll.json"), config.to_string()).unwrap();
+    let answer = real.told(&format!("create {} -f roll.json", proxied(&asked, "set-rolling")));
+    assert!(answer.contains("\"succeeded\":true"), "{answer}");
+
+    let told = real.told(&format!("get {}", proxied(&asked, "get-state")));
+    let status = serde_json::from_str::<Value>(&told).unwrap()["config"]["rollStatus"].take();
+    let reached = status.as_str().unwrap().split('"').nth(1).unwrap().to_owned();
+    let all = node::pods(real);
+    let at = all.iter().find(|pod| pod["status"]["podIP"] == reached.as_str()).unwrap();
+    real.told(&format!("delete pod {} --grace-period=0 --force", node::name(at)));
+    let (waits, start) = (format!("Exhibitor's roll waits for {reached}"), Instant::now());
+    while !real.zkprov("status").run().out.contains(&waits) {
+        assert!(start.elapsed() < Duration::from_secs(60), "{}", real.zkprov("status").run());
+        std::thread::sleep(Duration::from_secs(2));
+    }
+    println!("{}", real.zkprov("plan --detailed-exitcode").run().exits(2).says(&[&waits]).out);
+    let start = Instant::now();
+    real.zkprov("apply --yes").run().exits(0).says(&["3 of 3 voters serve"]);
+    println!("the roll is ended and its member replaced after {} s", start.elapsed().as_secs());
+    real.zkprov("plan --detailed-exitcode").run().exits(0).says(&["no changes"]);
+}
+
 #[test]
 fn a_majority_that_is_lost_on_a_real_node_is_rebuilt_from_the_member_that_is_left() {
     let real = Real::up();
     real.zkprov("apply --yes").run().exits(0).says(&["3 of 3 voters serve"]);
+    a_roll_that_waits_for_ever_is_ended(&real);
     let before = pods(&real);
     let put = "PUT /exhibitor/v1/explorer/znode/precious HTTP/1.0\\r\\nContent-Type: application/json\\r\\n\
         Content-Length: 11\\r\\n\\r\\n67 6f 6c 64";

@@ -432,7 +432,7 @@ fn moved(change: &Change, live: &Live) -> Result<Option<Start>, ProviderError> {
     }
     // A try that was cut off leaves switches for restarts off: a step that rolls puts them on again in any case.
     let rolls = change.calls.iter().any(|call| matches!(call, Call::SetEnsemble(target) if target.rolling));
-    let counts = |field: &&FieldChange| !(rolls && field.path == diff::RESTARTS);
+    let counts = |field: &&FieldChange| !(rolls && diff::is_of_a_roll(field));
     if now.iter().filter(counts).eq(change.diff.iter().filter(counts)) {
         return Ok(None);
     }

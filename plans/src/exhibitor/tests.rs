@@ -25,6 +25,9 @@ fn recorded_states() {
     assert_eq!(state.rolling, None);
     assert_eq!(fixed_size(&state.config), 3);
     let rolling = parse_config_state(&recorded!("config-get-state/rolling-1")).unwrap();
+    assert_eq!(rolling.rolls_through(), Some(("198.18.0.12", Some("198.18.0.13"))));
+    let last = ConfigState { rolling: Some("Applying to \"198.18.0.13\"".to_owned()), ..rolling.clone() };
+    assert_eq!(last.rolls_through(), Some(("198.18.0.13", None)));
     assert_eq!(rolling.rolling.unwrap(), "Applying to \"198.18.0.12\" (next will be \"198.18.0.13\")");
     assert_eq!(parse_config_state(&recorded!("config-get-state/latent")).unwrap().servers, []);
     for wrong in [

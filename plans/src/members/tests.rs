@@ -99,6 +99,48 @@ fn different_lists_are_a_gap() {
     assert!(state.gaps.iter().any(|gap| gap.why.contains("`1:198.18.0.12`")), "{:?}", state.gaps);
 }
 
+/// What a member reads while Exhibitor rolls: before the roll has come to it, and after.
+fn rolling(list: &str, status: &str) -> ConfigState {
+    let mut answer = recorded!("config-get-state/rolling-1");
+    answer["config"]["serversSpec"] = list.into();
+    answer["config"]["rollStatus"] = status.into();
+    parse_config_state(&answer).unwrap()
+}
+
+#[test]
+fn a_roll_that_waits_for_a_pod_that_is_gone_is_stuck() {
+    let (follower, leader) =
+        (recorded!("4ltr-srvr/serving-3-nodes-follower"), recorded!("4ltr-srvr/serving-3-nodes"));
+    const AFTER: &str = "2:198.18.0.12,3:198.18.0.13,4:198.18.0.14";
+    const BEFORE: &str = "1:198.18.0.11,2:198.18.0.12,3:198.18.0.13";
+    let status = "Applying to \"198.18.0.12\" (next will be \"198.18.0.13\")";
+    let pods = |gone: &str| {
+        let pods = [pod("b", "198.18.0.12"), pod("c", "198.18.0.13"), pod("d", "198.18.0.14")];
+        pods.into_iter().filter(|pod| pod.name != gone).collect::<Vec<_>>()
+    };
+    let answering = |after: &str, before: &str| {
+        let own = |pod, list, srvr| PodAnswers { config: Ok(rolling(list, status)), ..answers(pod, srvr) };
+        vec![own("c", before, &leader), own("d", after, &follower)]
+    };
+    // Two serve by what the roll leads to, one by what was before.
+    let state = assemble(pods("b"), &answering(AFTER, BEFORE));
+    let stuck = StuckRoll { waits_for: "198.18.0.12".to_owned(), before: false };
+    assert_eq!((state.rolling, state.stuck.as_ref()), (false, Some(&stuck)));
+    assert_eq!(format_servers(&state.servers), AFTER);
+    assert_eq!((crate::quorum::lost(&state), crate::quorum::healthy(&state)), (vec![stuck.waits_for], 2));
+    assert!(state.gaps.is_empty() && state.behind.is_empty(), "{state:?}");
+    let Verdict::Progressing(why) = converged(&state, 3) else { panic!("it is not at rest") };
+    assert!(why.contains("waits for 198.18.0.12"), "{why}");
+    let Reading::Known(live) = live(&Reading::Known(state)) else { panic!("it is there") };
+    assert_eq!(live.document[crate::diff::ROLL], "waits for 198.18.0.12");
+    // Nobody has been reached who is left: all read what was before.
+    let state = assemble(pods("b"), &answering(BEFORE, BEFORE));
+    assert!(state.stuck.is_some_and(|stuck| stuck.before));
+    // The pod is there: the roll goes on.
+    let state = assemble(pods(""), &answering(AFTER, BEFORE));
+    assert_eq!((state.rolling, state.stuck), (true, None));
+}
+
 #[test]
 fn an_ensemble_without_members_is_not_formed() {
     let latent = PodAnswers {

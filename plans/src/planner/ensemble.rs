@@ -225,7 +225,7 @@ fn changes(
     let difference = diff::diff(&document.id, &document.body, live);
     let lost = quorum::lost(state);
     let migrates = migration::is_due(input, state);
-    let still = lost.is_empty() && state.misread.is_empty() && !migrates;
+    let still = lost.is_empty() && state.misread.is_empty() && state.stuck.is_none() && !migrates;
     let rests = still && difference.fields.is_empty();
     if input.compact_ids && exhibitor::renumbered(&state.servers) != state.servers {
         compact::steps(input, document, live, state, rests, draft);

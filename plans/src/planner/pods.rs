@@ -27,7 +27,8 @@ pub(super) fn interrupted(fields: &[FieldChange]) -> Option<Vec<String>> {
     (path == OUTDATED).then(|| names.collect())
 }
 
-/// What is left of a roll that was cut off: pods of an earlier template. A change of the template itself replaces them anyway.
+/// What is left of a roll that was cut off: pods of an earlier template. A change of the template itself replaces them anyway. A
+/// Deployment's controller goes on by itself, and waits for ever where a newcomer waits for a place among the members.
 pub(super) fn unfinished_roll(
     input: &PlanInput<'_>,
     document: &Document,
@@ -35,12 +36,14 @@ pub(super) fn unfinished_roll(
     fields: &[FieldChange],
 ) -> Option<FieldChange> {
     let set = &live.document;
-    if !goes_by_deletion(document) || !pods::waits_for_deletion(set) || roll(fields) {
+    let deployment = document.id.kind == ResourceKind::Kube(KubeKind::Deployment);
+    let by_deletion = goes_by_deletion(document) && pods::waits_for_deletion(set);
+    if !(deployment || by_deletion) || roll(fields) {
         return None;
     }
-    let outdated: Vec<String> = match input.observed.ensemble.known() {
+    let outdated: Vec<String> = match input.observed.ensemble.known().filter(|_| by_deletion) {
         Some(state) => pods::outdated(set, &state.pods).into_iter().map(|pod| pod.name.clone()).collect(),
-        // No container has started: the status knows how many, not which.
+        // A Deployment, or no container has started: the status knows how many, not which.
         None => {
             let count =
                 |key: &str| set.pointer(&format!("/status/{key}")).and_then(Value::as_u64).unwrap_or(0);

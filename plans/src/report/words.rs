@@ -66,6 +66,7 @@ pub(super) fn reason(change: &Change) -> String {
         Reason::RollInterrupted(hosts) => {
             format!("a roll was cut off before it came to {}", hosts.join(", "))
         }
+        Reason::RollStuck(host) => format!("Exhibitor's roll waits for {host}, whose pod is gone"),
         Reason::MembersLost(lost) => format!("members without a pod: {}", lost.join(", ")),
         Reason::Unmarked => "exists without our mark, becomes ours".to_owned(),
     }

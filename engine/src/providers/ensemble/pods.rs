@@ -130,7 +130,8 @@ impl EnsembleProvider {
             }
             // Before the successor is there the controller would take the old ones for too few, and add to them.
             Some(_) => {
-                let newcomer = self.seen(ensemble, |seen| seen.has_newcomer());
+                let newcomer = self.seen(ensemble, |seen| seen.has_newcomer())
+                    || !quorum::candidates(&sight.state).is_empty();
                 if newcomer && !paused && updated < wanted {
                     self.pause(place, true).await?;
                 }
@@ -141,7 +142,7 @@ impl EnsembleProvider {
         Ok(Some(why.map_or_else(|| pods.clone(), |why| format!("{pods}; {why}"))))
     }
 
-    /// Gives the places of members without a pod to newcomers that answer. Exhibitor's automatic management would do so, too, a
+    /// Gives the places of members without a pod to newcomers that answer, and ends a roll that was cut off. Exhibitor's automatic management would do so, too, a
     /// settling period and up to two minutes later, and restart the members in an order of its own.
     async fn give_places(
         &self,
@@ -150,7 +151,10 @@ impl EnsembleProvider {
         progress: Progress<'_>,
     ) -> Result<(), ProviderError> {
         let lost = quorum::lost(state);
-        if lost.is_empty() || state.rolling || quorum::candidates(state).len() < lost.len() {
+        // What a run before this one began is left in the members' switches, or in a roll of Exhibitor's.
+        let begun = !roll::held(state).is_empty() || state.stuck.is_some();
+        let due = begun || !lost.is_empty();
+        if !due || state.rolling || quorum::candidates(state).len() < lost.len() {
             return Ok(());
         }
         let hosts = state.servers.iter().map(|server| server.hostname.clone());

@@ -7,7 +7,7 @@ use crate::provider::{Course, Progress};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 use zkprov_plans::exhibitor;
-use zkprov_plans::observed::Server;
+use zkprov_plans::observed::{Server, StuckRoll};
 use zkprov_plans::resource::ResourceId;
 use zkprov_plans::roll::{self, Next, Restarted};
 
@@ -71,6 +71,19 @@ impl EnsembleProvider {
             }
             None => Ok(()),
         }
+    }
+
+    /// Ends a roll of Exhibitor's that waits for ever, with the configuration that was looked at: who has read the other one would
+    /// restart for it, all at once, unless it is held.
+    pub(super) async fn end(
+        &self,
+        roll: &Roll<'_>,
+        pod: &Value,
+        stuck: &StuckRoll,
+    ) -> Result<(), ProviderError> {
+        roll.say(format!("ending a roll of Exhibitor's that waits for {}", stuck.waits_for));
+        let path = if stuck.before { "config/rollback-rolling" } else { "config/force-commit-rolling" };
+        self.control(roll, pod, path).await
     }
 
     /// Restarts every member whose switch is off, in the order of [`roll::next`], and switches each on again.

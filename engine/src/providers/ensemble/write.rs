@@ -51,9 +51,11 @@ impl EnsembleProvider {
             .map_err(|error| fail(ProviderErrorKind::Invalid, error.to_string()))?;
         self.mark_leaving(id, &sight, &servers, target).await?;
         let keys = exhibitor::differing_keys(live, &body);
+        let ends_roll = state.stuck.is_some();
         // Told again, it is written as it is.
-        let posts = !keys.is_empty() || matches!(change.reason, Reason::Misread(_));
-        let rolls = target.rolling && (exhibitor::restarts(&keys) || !roll::held(state).is_empty());
+        let posts = !keys.is_empty() || ends_roll || matches!(change.reason, Reason::Misread(_));
+        let restarts = exhibitor::restarts(&keys) || ends_roll || !roll::held(state).is_empty();
+        let rolls = target.rolling && restarts;
         let roll = Roll { id, body: &body, servers: &servers, progress };
         if posts {
             if rolls {
@@ -61,6 +63,9 @@ impl EnsembleProvider {
             }
             let pod = spokesman(&sight)
                 .ok_or_else(|| fail(ProviderErrorKind::Stale, "the pod that answered is gone".to_owned()))?;
+            if let Some(stuck) = &state.stuck {
+                self.end(&roll, pod, stuck).await?;
+            }
             progress(Course::Doing(format!("config/set: {}", exhibitor::format_servers(&servers))));
             let taken = self.post(id, pod, "config/set", &body).await?;
             self.read_back(id, pod, &body, taken, doing()).await?;

@@ -126,6 +126,9 @@ fn refuse(path: &Path<'_>, now: u32, wanted: u32, draft: &mut Draft) -> bool {
         let fix = "wait until `zkprov status` shows no roll, then plan again";
         let message = "Exhibitor is rolling another configuration change".to_owned();
         draft.refuse("roll-in-progress", id, message, fix);
+    } else if let Some(stuck) = &path.state.stuck {
+        let fix = "apply the file without `storage` first, which ends the roll, then again with it";
+        draft.refuse("roll-in-progress", id, stuck.words(), fix);
     } else if healthy < quorum::need(now) {
         let need = quorum::need(now);
         let message =

@@ -40,6 +40,9 @@ impl Path<'_> {
         let mut change = step(self.document, to, Disruption::OneByOne);
         change.reason = Reason::MembersLost(lost.to_vec());
         change.diff = vec![field("members", json!(lost), Value::Null)];
+        change
+            .notes
+            .extend(self.state.stuck.as_ref().map(|stuck| format!("{}: it is ended first", stuck.words())));
         change.notes.push("the new members are empty and sync from the leader".to_owned());
         if !self.moved {
             check_often(&mut change.body);
@@ -51,7 +54,8 @@ impl Path<'_> {
     /// Posts the configuration as it is. A member that has missed it is alone, and would in a minute or two write a list of
     /// its own.
     pub(super) fn tell_again(&mut self, now: u32) {
-        if self.state.misread.is_empty() {
+        // Where a roll waits, the step that ends it writes anew, too.
+        if self.state.misread.is_empty() || self.state.stuck.is_some() {
             return;
         }
         let to = EnsembleTarget { rolling: false, ..target(self.state, now, self.fixed_size(now)) };
@@ -65,10 +69,10 @@ impl Path<'_> {
         self.steps.push(StepKind::Change(change));
     }
 
-    /// Restarts those that a roll has not come to, with the configuration as it is, and switches them on again.
+    /// Ends a roll: restarts those that it has not come to, with the configuration as it is, and switches them on again.
     pub(super) fn resume(&mut self, now: u32) {
         let held = roll::held(self.state);
-        if held.is_empty() {
+        if held.is_empty() && self.state.stuck.is_none() {
             return;
         }
         let to = target(self.state, now, self.fixed_size(now));
@@ -77,8 +81,11 @@ impl Path<'_> {
             *settings = json!({});
         }
         change.diff = diff::diff(&self.document.id, &change.body, self.live).fields;
-        change.diff.retain(|field| field.path == diff::RESTARTS);
-        change.reason = Reason::RollInterrupted(held);
+        change.diff.retain(diff::is_of_a_roll);
+        change.reason = match &self.state.stuck {
+            Some(stuck) => Reason::RollStuck(stuck.waits_for.clone()),
+            None => Reason::RollInterrupted(held),
+        };
         self.push(change, now, now);
     }
 
@@ -89,7 +96,11 @@ impl Path<'_> {
 
     /// A roll waits for each member to look at its ZooKeeper, several times: first let them look often.
     pub(super) fn hurry(&mut self, now: u32) {
-        // With members on the move this live step could not tell who is to stay, nor on what number it rests.
+        // With members on the move this live step could not tell who is to stay, nor on what number it rests. A roll that waits is
+        // ended by the next roll, which keeps members from restarting for that all at once.
+        if self.state.stuck.is_some() {
+            return;
+        }
         if !(self.moved || self.forming || self.hurried || looks_often(self.live)) {
             self.steps.push(StepKind::Change(self.look_often(now)));
         }
@@ -132,7 +143,7 @@ impl Path<'_> {
         let rolls = restarts && !together;
         // What a roll that was cut off has left is done by then, unless this one does it.
         let mut fields: Vec<FieldChange> =
-            fields.iter().filter(|field| rolls || field.path != diff::RESTARTS).cloned().collect();
+            fields.iter().filter(|field| rolls || !diff::is_of_a_roll(field)).cloned().collect();
         let often = self.hurried || (rolls && !self.moved);
         if often {
             // Set when the roll is over.

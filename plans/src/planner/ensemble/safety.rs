@@ -57,6 +57,16 @@ pub(super) fn refuse_unsafe(
         );
     } else if !lost.is_empty() && wanted != Some(now) {
         // Pods that go or come with the new size could be the last of the quorum, or its successors.
+        let fix = match state.stuck {
+            None => {
+                "Exhibitor gives it to a new pod after 60 to 120 s; look at `zkprov status`, then plan again"
+                    .to_owned()
+            }
+            // Nobody enters until the roll is ended.
+            Some(_) => {
+                format!("apply with `--set spec.exhibitor.replicas={now}` first, then again without it")
+            }
+        };
         draft.refuse(
             MEMBER_MISSING,
             &document.id,
@@ -64,7 +74,7 @@ pub(super) fn refuse_unsafe(
                 "{} has no pod any more: the size must not change before its place is taken",
                 lost.join(", ")
             ),
-            "Exhibitor gives it to a new pod after 60 to 120 s; look at `zkprov status`, then plan again",
+            fix,
         );
     } else {
         return false;
