@@ -136,7 +136,7 @@ fn a_roll_of_a_deployments_pods_that_is_cut_goes_on() {
 
 #[test]
 fn a_roll_of_a_deployments_pods_that_is_cut_goes_back() {
-    block_on(cut(4, 5, grace_of_a_deployment, 60));
+    block_on(cut(4, 10, grace_of_a_deployment, 60));
 }
 
 #[test]
