@@ -47,8 +47,8 @@ pub(super) fn unfinished_roll(
         None => {
             let count =
                 |key: &str| set.pointer(&format!("/status/{key}")).and_then(Value::as_u64).unwrap_or(0);
-            let left = count("replicas").saturating_sub(count("updatedReplicas"));
-            (left > 0).then(|| format!("{left} pods")).into_iter().collect()
+            let (all, updated) = (count("replicas"), count("updatedReplicas"));
+            (updated < all).then(|| format!("{} of {all} pods", all - updated)).into_iter().collect()
         }
     };
     (!outdated.is_empty()).then(|| FieldChange {
