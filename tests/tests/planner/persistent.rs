@@ -1,6 +1,7 @@
 //! Plans for members with volumes, and for the move to them.
 
 use crate::{everything, golden, nothing, path, planned, predict, rendered, shown, targets, tutorial};
+use zkprov_plans::diff;
 use zkprov_plans::document::Desired;
 use zkprov_plans::observed::{Observed, Reading};
 use zkprov_plans::plan::{Action, Call, Change, Gate, Mode, Plan, Reason, Step, StepKind};
@@ -95,7 +96,20 @@ fn a_move_that_was_cut_goes_on_where_it_stands() {
         observed.resources.insert(document.id.clone(), live);
     }
     let plan = planned(&spec, &desired, &observed, Mode::Apply);
-    assert_eq!(path(&plan), [(4, 3), (3, 4), (4, 3), (3, 4), (4, 3)], "{}", shown(&spec, &plan));
+    let steps = [(4, 3), (3, 4), (4, 3), (3, 4), (4, 3)];
+    assert_eq!(path(&plan), steps, "{}", shown(&spec, &plan));
+    // Cut off when the list was set and nobody had restarted: that roll goes on first, and starts the newcomer.
+    let Reading::Known(state) = &mut observed.ensemble else { panic!("no members") };
+    state.held = state.servers.iter().map(|server| server.hostname.clone()).collect();
+    state.members[3].zookeeper = None;
+    let ensemble = desired.documents.iter().find(|one| one.id.kind == ResourceKind::Ensemble).unwrap();
+    let Some(Reading::Known(live)) = observed.resources.get_mut(&ensemble.id) else { panic!("no ensemble") };
+    live.document[diff::RESTARTS] = "off at all".into();
+    let plan = planned(&spec, &desired, &observed, Mode::Apply);
+    assert_eq!(path(&plan), steps, "{}", shown(&spec, &plan));
+    let (_, first) = plan.changes().find(|(_, change)| change.id.kind == ResourceKind::Ensemble).unwrap();
+    assert!(matches!(first.reason, Reason::RollInterrupted(_)), "{}", shown(&spec, &plan));
+    assert!(plan.findings.iter().all(|finding| !finding.fatal), "{:?}", plan.findings);
     // All have volumes; only the old Deployment is left.
     let mut observed = seen(&old, &desired, 3);
     name_members(&mut observed, &["10.0.0.1", "10.0.0.2", "10.0.0.3"]);

@@ -1,6 +1,7 @@
 //! From a Deployment to a StatefulSet: members with volumes come up beside the old ones and take their places, one vote at a
 //! time. A newcomer enters before an old member leaves, so that each list shares a majority with the one before it.
 
+use super::safety::down_and_held;
 use super::{FORMING_CHECK_MS, Path, check_often, field, odd_at_most, target};
 use crate::document::Document;
 use crate::observed::{EnsembleState, Live, Reading};
@@ -102,6 +103,7 @@ pub(super) fn steps(path: &mut Path<'_>, now: u32, wanted: u32, draft: &mut Draf
     if refuse(path, now, wanted, draft) {
         return;
     }
+    path.resume(now);
     keep_out(path, now, wanted);
     let mut size = now;
     let mut keep = target(path.state, now, now).keep;
@@ -120,6 +122,8 @@ pub(super) fn steps(path: &mut Path<'_>, now: u32, wanted: u32, draft: &mut Draf
 fn refuse(path: &Path<'_>, now: u32, wanted: u32, draft: &mut Draft) -> bool {
     let id = &path.document.id;
     let (healthy, lost) = (quorum::healthy(path.state), quorum::lost(path.state).len());
+    // Exhibitor does not start them again: they are what a roll that goes on repairs first.
+    let repaired = down_and_held(path.state);
     let expected = usize::try_from(now).unwrap_or(usize::MAX).saturating_sub(lost);
     let look = "look at `zkprov status`; bring the missing members back first";
     if path.state.rolling {
@@ -129,12 +133,12 @@ fn refuse(path: &Path<'_>, now: u32, wanted: u32, draft: &mut Draft) -> bool {
     } else if let Some(stuck) = &path.state.stuck {
         let fix = "apply the file without `storage` first, which ends the roll, then again with it";
         draft.refuse("roll-in-progress", id, stuck.words(), fix);
-    } else if healthy < quorum::need(now) {
+    } else if healthy + repaired < quorum::need(now) {
         let need = quorum::need(now);
         let message =
             format!("{healthy} of {now} voters serve and {need} are needed: membership must not change now");
         draft.refuse(NO_QUORUM, id, message, look);
-    } else if usize::try_from(healthy).unwrap_or(0) < expected {
+    } else if usize::try_from(healthy + repaired).unwrap_or(0) < expected {
         let message = format!("{healthy} of {now} voters serve: a change could cost the quorum");
         draft.refuse(MEMBER_MISSING, id, message, look);
     } else if now != wanted && now != wanted + 1 {
