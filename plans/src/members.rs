@@ -34,10 +34,8 @@ pub fn assemble(pods: Vec<Pod>, answers: &[PodAnswers]) -> EnsembleState {
     };
     let mut answers: Vec<&PodAnswers> = answers.iter().collect();
     answers.sort_by_key(order);
-    let stuck = stuck_roll(&pods, &answers);
-    let config = stuck.as_ref().map(|(_, config)| *config);
+    let (stuck, config) = stuck_roll(&pods, &answers).unzip();
     let config = config.or_else(|| answers.iter().find_map(|answer| answer.config.as_ref().ok()));
-    let stuck = stuck.map(|(stuck, _)| stuck);
     let status = answers.iter().find_map(|answer| answer.status.as_ref().ok());
     let status: BTreeMap<&str, &StatusEntry> =
         status.into_iter().flatten().map(|entry| (entry.hostname.as_str(), entry)).collect();

@@ -16,14 +16,19 @@ fn wait_for(observed: &mut Observed, host: &str) {
     state.stuck = Some(StuckRoll { waits_for: host.to_owned(), before: false });
 }
 
+/// The first member's pod is gone, and the roll waits for it.
+fn wait_for_the_first(observed: &mut Observed) {
+    wait_for(observed, "10.0.0.1");
+    let Reading::Known(state) = &mut observed.ensemble else { panic!("no members") };
+    state.pods.remove(0);
+    state.members[0].zookeeper = None;
+}
+
 #[test]
 fn the_member_that_is_gone_is_replaced_and_the_roll_ended_by_it() {
     let (spec, desired) = tutorial(&[]);
     let mut observed = everything(&desired, 3);
-    wait_for(&mut observed, "10.0.0.1");
-    let Reading::Known(state) = &mut observed.ensemble else { panic!("no members") };
-    state.pods.remove(0);
-    state.members[0].zookeeper = None;
+    wait_for_the_first(&mut observed);
     let plan = planned(&spec, &desired, &observed, Mode::Apply);
     golden("tutorial-roll-stuck.txt", &shown(&spec, &plan));
     // A live step would end the roll without holding anybody.
@@ -36,10 +41,7 @@ fn other_changes_wait_for_it_and_say_how() {
     let (spec, five) = tutorial(&["spec.exhibitor.replicas=5"]);
     let mut observed = everything(&three, 3);
     predict(&mut observed, &five);
-    wait_for(&mut observed, "10.0.0.1");
-    let Reading::Known(state) = &mut observed.ensemble else { panic!("no members") };
-    state.pods.remove(0);
-    state.members[0].zookeeper = None;
+    wait_for_the_first(&mut observed);
     let plan = planned(&spec, &five, &observed, Mode::Apply);
     let refused = plan.findings.iter().find(|finding| finding.code == "member-missing").unwrap();
     assert!(refused.fix.contains("--set spec.exhibitor.replicas=3"), "{refused:?}");

@@ -142,8 +142,9 @@ impl EnsembleProvider {
         Ok(Some(why.map_or_else(|| pods.clone(), |why| format!("{pods}; {why}"))))
     }
 
-    /// Gives the places of members without a pod to newcomers that answer, and ends a roll that was cut off. Exhibitor's automatic management would do so, too, a
-    /// settling period and up to two minutes later, and restart the members in an order of its own.
+    /// Gives the places of members without a pod to newcomers that answer, and ends a roll that was cut off. Exhibitor's automatic
+    /// management would give the places, too, a settling period and up to two minutes later, and restart the members in an order of
+    /// its own.
     async fn give_places(
         &self,
         ensemble: &ResourceId,

@@ -98,10 +98,8 @@ impl Path<'_> {
     pub(super) fn hurry(&mut self, now: u32) {
         // With members on the move this live step could not tell who is to stay, nor on what number it rests. A roll that waits is
         // ended by the next roll, which keeps members from restarting for that all at once.
-        if self.state.stuck.is_some() {
-            return;
-        }
-        if !(self.moved || self.forming || self.hurried || looks_often(self.live)) {
+        let cannot = self.moved || self.forming || self.state.stuck.is_some();
+        if !(cannot || self.hurried || looks_often(self.live)) {
             self.steps.push(StepKind::Change(self.look_often(now)));
         }
     }
