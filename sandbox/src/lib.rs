@@ -1,21 +1,15 @@
 //! The embedded cloud: a pure world (state, virtual clock, seeded ids) behind loopback HTTP.
 //!
-//! [`world::World`] is data and pure functions: a request and a virtual time in, an answer out. [`server`] is the shell:
-//! sockets, TLS, files and the wall clock.
+//! [`world::World`] joins the emulators: a request and a virtual time in, an answer out. [`server`] is the shell: sockets, TLS, files
+//! and the wall clock.
 
-pub mod api;
-pub mod compute;
-pub mod container;
-pub mod exhibitor;
 pub mod faults;
-pub mod filestore;
-pub mod ids;
-pub mod kubernetes;
-pub mod rest;
-pub mod schema;
+mod members;
 pub mod server;
-pub mod serviceusage;
-pub mod storage;
 pub mod world;
 
 pub use server::{reset, show};
+pub use zkprov_emulator_common::{api, ids};
+pub use zkprov_emulator_exhibitor as exhibitor;
+pub use zkprov_emulator_google as google;
+pub use zkprov_emulator_kubernetes as kubernetes;

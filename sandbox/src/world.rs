@@ -1,8 +1,11 @@
 //! The whole world: one value, moved on by requests and by virtual time.
 
-use crate::api::{Answer, ClusterKey, Context, Endpoints, Request, Service, Time};
+use crate::api::{ClusterKey, Context, Endpoints, Request, Response, Service, Time};
+use crate::google::Google;
 use crate::ids::Ids;
-use crate::{compute, container, exhibitor, filestore, kubernetes, serviceusage, storage};
+use crate::kubernetes::Answer;
+use crate::members::Members;
+use crate::{exhibitor, kubernetes};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -14,15 +17,8 @@ pub struct World {
     pub now: Time,
     /// Ids still to be given out.
     pub ids: Ids,
-    /// Compute Engine.
-    pub compute: compute::Compute,
-    /// Google Kubernetes Engine.
-    pub container: container::Container,
-    /// Filestore.
-    pub filestore: filestore::Filestore,
-    /// Cloud Storage. Worlds that were stored before it was there have none.
-    #[serde(default)]
-    pub storage: storage::Storage,
+    /// Google's APIs.
+    pub google: Google,
     /// The Kubernetes APIs of running clusters.
     pub kubernetes: BTreeMap<ClusterKey, kubernetes::Cluster>,
     /// The Exhibitor ensembles, one for each shared directory.
@@ -36,10 +32,7 @@ impl World {
         Self {
             now,
             ids: Ids::new(seed),
-            compute: compute::Compute::default(),
-            container: container::Container::default(),
-            filestore: filestore::Filestore::default(),
-            storage: storage::Storage::default(),
+            google: Google::default(),
             kubernetes: BTreeMap::new(),
             exhibitor: exhibitor::Shares::default(),
         }
@@ -49,36 +42,26 @@ impl World {
     pub fn handle(&mut self, request: &Request, arrived: Time, endpoints: &Endpoints) -> Answer {
         let mut context = Context { now: self.now, arrived, ids: &mut self.ids, endpoints };
         match &request.service {
-            Service::Compute => {
-                let answer = self.compute.handle(request, &mut context);
-                for node in self.compute.reset_nodes() {
+            Service::Kubernetes(key) => match self.kubernetes.get_mut(key) {
+                Some(cluster) => cluster.handle(request, &mut Members(&mut self.exhibitor), &mut context),
+                None => Response::text(503, "text/plain", "no such cluster").into(),
+            },
+            Service::Compute | Service::Container | Service::Filestore | Service::Storage => {
+                let answer = self.google.handle(request, &mut context);
+                for node in self.google.compute.reset_nodes() {
                     for cluster in self.kubernetes.values_mut() {
-                        cluster.reset_node(&node, &mut self.exhibitor, self.now);
+                        cluster.reset_node(&node, &mut Members(&mut self.exhibitor), self.now);
                     }
                 }
-                answer
+                answer.map_or_else(|| Response::text(404, "text/plain", "no such API").into(), Answer::from)
             }
-            Service::Container => {
-                serviceusage::handle(request).unwrap_or_else(|| self.container.handle(request, &mut context))
-            }
-            Service::Filestore => self.filestore.handle(request, &mut context),
-            Service::Storage => self.storage.handle(request, &mut context),
-            Service::Kubernetes(key) => match self.kubernetes.get_mut(key) {
-                Some(cluster) => cluster.handle(request, &mut self.exhibitor, &mut context),
-                None => Answer::Done(crate::api::Response::text(503, "text/plain", "no such cluster")),
-            },
         }
     }
 
     /// When something happens next by itself, if anything.
     #[must_use]
     pub fn next_event(&self) -> Option<Time> {
-        let parts = [
-            self.compute.next_event(),
-            self.container.next_event(),
-            self.filestore.next_event(),
-            self.exhibitor.next_event(),
-        ];
+        let parts = [self.google.next_event(), self.exhibitor.next_event()];
         let clusters = self.kubernetes.values().filter_map(kubernetes::Cluster::next_event);
         parts.into_iter().flatten().chain(clusters).min()
     }
@@ -108,6 +91,7 @@ impl World {
     #[must_use]
     pub fn summary(&self) -> Value {
         let clusters: Vec<Value> = self
+            .google
             .container
             .running_clusters()
             .iter()
@@ -117,27 +101,24 @@ impl World {
             })
             .collect();
         let exports: Vec<Value> = self
-            .compute
+            .google
             .exports()
             .into_iter()
-            .chain(self.filestore.exports())
             .map(|export| json!({ "names": export.names, "path": export.path, "up": export.up }))
             .collect();
         json!({
             "now": crate::api::timestamp(self.now),
-            "compute": self.compute.summary(),
+            "compute": self.google.compute.summary(),
             "runningClusters": clusters,
             "exports": exports,
-            "buckets": self.storage.summary(),
+            "buckets": self.google.storage.summary(),
         })
     }
 
     /// Carries out everything due at the present time, and lets the parts see each other's changes.
     fn settle(&mut self) {
         let now = self.now;
-        self.compute.advance(now, &mut self.ids);
-        self.container.advance(now, &mut self.ids);
-        self.filestore.advance(now, &mut self.ids);
+        self.google.advance(now, &mut self.ids);
         self.follow_clusters(now);
         // A node whose pods have gone is gone at once.
         let drained: Vec<(ClusterKey, Vec<String>)> = self
@@ -147,7 +128,7 @@ impl World {
             .filter(|(_, nodes)| !nodes.is_empty())
             .collect();
         for (key, nodes) in &drained {
-            self.container.drained(key, nodes, now);
+            self.google.container.drained(key, nodes, now);
         }
         if !drained.is_empty() {
             self.follow_clusters(now);
@@ -157,10 +138,9 @@ impl World {
 
     /// Lets the rest of the world see what GKE has: its nodes in Compute Engine, its clusters' Kubernetes APIs.
     fn follow_clusters(&mut self, now: Time) {
-        // Node VMs and instance groups of GKE stand in Compute Engine too.
-        self.compute.sync_nodes(&self.container.nodes(), now, &mut self.ids);
+        self.google.advance(now, &mut self.ids);
         // A running GKE cluster has a Kubernetes API; a deleted one takes its pods with it.
-        let running = self.container.running_clusters();
+        let running = self.google.container.running_clusters();
         let gone: Vec<ClusterKey> = self
             .kubernetes
             .keys()
@@ -169,64 +149,18 @@ impl World {
             .collect();
         for key in gone {
             if let Some(mut cluster) = self.kubernetes.remove(&key) {
-                cluster.stop(&mut self.exhibitor, now);
+                cluster.stop(&mut Members(&mut self.exhibitor), now);
             }
         }
         // What can be mounted: shares of our VMs and Filestore instances; other hosts are taken to serve.
-        let exports: Vec<Export> =
-            self.compute.exports().into_iter().chain(self.filestore.exports()).collect();
+        let exports = self.google.exports();
         for view in running {
             let cluster = self
                 .kubernetes
                 .entry(view.key.clone())
                 .or_insert_with(|| kubernetes::Cluster::new(&view, now));
             cluster.set_nodes(&view.nodes, now);
-            cluster.advance(now, &mut self.ids, &mut self.exhibitor, &exports);
+            cluster.advance(now, &mut self.ids, &mut Members(&mut self.exhibitor), &exports);
         }
     }
-}
-
-/// A directory that some server of this world exports by NFS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Export {
-    /// Every name and address the server is reached by.
-    pub names: Vec<String>,
-    /// Export path.
-    pub path: String,
-    /// Whether it answers now.
-    pub up: bool,
-}
-
-/// A running GKE cluster as the rest of the world needs it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClusterView {
-    /// `PROJECT/LOCATION/NAME`
-    pub key: ClusterKey,
-    /// Kubernetes version, `1.33.5-gke.100`.
-    pub version: String,
-    /// Node names with their internal addresses.
-    pub nodes: Vec<Node>,
-}
-
-/// A node of a GKE cluster, which is a VM too.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Node {
-    /// VM and node name.
-    pub name: String,
-    /// Project of the VM.
-    pub project: String,
-    /// Zone of the VM.
-    pub zone: String,
-    /// Internal address.
-    pub ip: String,
-    /// Machine type, short name.
-    pub machine_type: String,
-    /// Network tags.
-    pub tags: Vec<String>,
-    /// Name of the instance group manager that owns it.
-    pub group: String,
-    /// Labels of the VM.
-    pub labels: BTreeMap<String, String>,
-    /// Since when its pods are to be evicted, because it is being replaced.
-    pub draining: Option<Time>,
 }

@@ -7,7 +7,8 @@ mod documents;
 use documents::{Document, folder};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use zkprov_sandbox::api::{Answer, Endpoints, Request, Service};
+use zkprov_sandbox::api::{Endpoints, Request, Service};
+use zkprov_sandbox::kubernetes::Answer;
 use zkprov_sandbox::world::World;
 
 /// Fields that the real v1 API answers, as the captures show, although its document does not know them.

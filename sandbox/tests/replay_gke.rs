@@ -12,8 +12,9 @@ use capture::Exchange;
 use fields::{Accepted, differences};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use zkprov_sandbox::api::{Answer, Endpoints, Request, Service, percent_decode};
-use zkprov_sandbox::rest::project_number;
+use zkprov_sandbox::api::{Endpoints, Request, Service, percent_decode};
+use zkprov_sandbox::google::rest::project_number;
+use zkprov_sandbox::kubernetes::Answer;
 use zkprov_sandbox::world::World;
 
 const PROJECT: &str = "capture-project";

@@ -1,7 +1,8 @@
 //! What befalls an ensemble from outside: changes of the stored embedded cloud between two runs.
 
 use serde_json::Value;
-use zkprov_sandbox::api::{Answer, Endpoints, Request, Service};
+use zkprov_sandbox::api::{Endpoints, Request, Service};
+use zkprov_sandbox::kubernetes::Answer;
 use zkprov_sandbox::world::World;
 use zkprov_tests::Bench;
 

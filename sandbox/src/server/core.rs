@@ -3,10 +3,10 @@
 use super::clusters::Listeners;
 use super::store::{Directory, Locked, StoreError, Stored, wall};
 use super::{Clock, Cut, LogEntry, Side};
-use crate::api::{Answer, Endpoints, Request, Service, Time};
+use crate::api::{Endpoints, Request, Service, Time};
 use crate::exhibitor::{Connected, Received, Shares};
 use crate::faults::{Effect, Faults, service_name};
-use crate::kubernetes::WatchCursor;
+use crate::kubernetes::{Answer, WatchCursor};
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};

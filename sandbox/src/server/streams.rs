@@ -3,7 +3,8 @@
 use super::core::Core;
 use super::http::{Payload, refuse};
 use super::zookeeper;
-use crate::api::{PodStream, Request, Response};
+use crate::api::{Request, Response};
+use crate::kubernetes::PodStream;
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt as _, StreamExt as _};
 use http::{HeaderValue, StatusCode};

@@ -3,7 +3,8 @@
 use super::capture::{Exchange, read};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use zkprov_sandbox::api::{Answer, Endpoints, Request, Response, Service, percent_decode};
+use zkprov_sandbox::api::{Endpoints, Request, Response, Service, percent_decode};
+use zkprov_sandbox::kubernetes::Answer;
 use zkprov_sandbox::world::World;
 
 /// A log and what must be known to replay it.

@@ -11,7 +11,19 @@ const DIRECTION: &[(&str, &[&str])] = &[
     ("zkprov-plans", &[]),
     ("zkprov-templates", &["zkprov-plans"]),
     ("zkprov-engine", &["zkprov-plans", "zkprov-templates"]),
-    ("zkprov-sandbox", &["zkprov-plans"]),
+    ("zkprov-emulator-common", &[]),
+    ("zkprov-emulator-google", &["zkprov-emulator-common"]),
+    ("zkprov-emulator-kubernetes", &["zkprov-emulator-common"]),
+    ("zkprov-emulator-exhibitor", &["zkprov-emulator-common"]),
+    (
+        "zkprov-sandbox",
+        &[
+            "zkprov-emulator-common",
+            "zkprov-emulator-exhibitor",
+            "zkprov-emulator-google",
+            "zkprov-emulator-kubernetes",
+        ],
+    ),
     ("zkprov", &["zkprov-engine", "zkprov-plans", "zkprov-sandbox", "zkprov-templates"]),
     ("zkprov-tests", &["zkprov"]),
 ];
@@ -183,6 +195,19 @@ fn the_pure_crates_link_nothing_that_does_io() {
     // The check can fail: the engine is full of I/O.
     let strangers = beyond(&graph.closure("zkprov-engine"), PURE);
     assert!(strangers.iter().any(|name| name == "tokio"), "{strangers:?}");
+}
+
+#[test]
+fn the_emulators_link_nothing_that_serves() {
+    let graph = Graph::read();
+    for krate in ["common", "exhibitor", "google", "kubernetes"] {
+        let closure = graph.closure(&format!("zkprov-emulator-{krate}"));
+        let serving: Vec<_> = closure
+            .iter()
+            .filter(|name| ["tokio", "mio", "hyper", "rusqlite"].contains(&name.as_str()))
+            .collect();
+        assert!(serving.is_empty(), "zkprov-emulator-{krate} now links {serving:?}");
+    }
 }
 
 #[test]

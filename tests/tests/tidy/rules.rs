@@ -45,7 +45,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "I3",
-        folders: &["plans/src", "templates/src", "engine/src", "cli/src", "sandbox/src"],
+        folders: &["plans/src", "templates/src", "engine/src", "cli/src", "emulators", "sandbox/src"],
         except: &["cli/src/ui/"],
         pattern: r"\be?print(ln)?!|\bio::(stdout|stderr)\b|\b(stdout|stderr)\(\)|\bdbg!",
         unless: r"\b(stdout|stderr)\(\)\.(is_terminal|size)\(\)",
@@ -65,7 +65,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "I4, the world's time",
-        folders: &["sandbox/src"],
+        folders: &["emulators", "sandbox/src"],
         except: &["sandbox/src/server/"],
         pattern: r"\bstd::(env|fs|net|thread|process)\b|\b(SystemTime|Instant)\b|\b(Timestamp|Zoned)::now\b|\btokio::",
         unless: r"\bstd::net::Ip",

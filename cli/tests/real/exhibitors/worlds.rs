@@ -115,7 +115,6 @@ impl World for Embedded {
                     let next = self.shares.next_event().expect("a request that waits is an event");
                     self.advance(next);
                 }
-                Some(Answer::Watch(_) | Answer::Stream(_)) => panic!("Exhibitor answers at once"),
             }
         }
     }

@@ -1,0 +1,51 @@
+//! What the emulators say of themselves to each other: GKE's nodes are VMs, its clusters have Kubernetes APIs, and pods mount what
+//! file servers export.
+
+use crate::api::{ClusterKey, Time};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A directory that some server of this world exports by NFS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Export {
+    /// Every name and address the server is reached by.
+    pub names: Vec<String>,
+    /// Export path.
+    pub path: String,
+    /// Whether it answers now.
+    pub up: bool,
+}
+
+/// A running GKE cluster as the rest of the world needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterView {
+    /// `PROJECT/LOCATION/NAME`
+    pub key: ClusterKey,
+    /// Kubernetes version, `1.33.5-gke.100`.
+    pub version: String,
+    /// Node names with their internal addresses.
+    pub nodes: Vec<Node>,
+}
+
+/// A node of a GKE cluster, which is a VM too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// VM and node name.
+    pub name: String,
+    /// Project of the VM.
+    pub project: String,
+    /// Zone of the VM.
+    pub zone: String,
+    /// Internal address.
+    pub ip: String,
+    /// Machine type, short name.
+    pub machine_type: String,
+    /// Network tags.
+    pub tags: Vec<String>,
+    /// Name of the instance group manager that owns it.
+    pub group: String,
+    /// Labels of the VM.
+    pub labels: BTreeMap<String, String>,
+    /// Since when its pods are to be evicted, because it is being replaced.
+    pub draining: Option<Time>,
+}

@@ -1,0 +1,58 @@
+//! The programs that run in pods: the API server and the kubelets reach them by this trait alone.
+
+use crate::api::{Answer, Context, Request, Time};
+use crate::ids::Ids;
+use std::collections::BTreeMap;
+
+/// What a pod tells the program in its container at the start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerStart {
+    /// `SERVER:PATH` of the share that is mounted.
+    pub share: String,
+    /// Pod address.
+    pub address: String,
+    /// What other pods reach it by.
+    pub hostname: String,
+    /// The volume that its data is on; `None` for the container's own disk.
+    pub volume: Option<String>,
+    /// `ZK_ENSEMBLE_SIZE` of the container, 0 when not set.
+    pub ensemble_size: u32,
+    /// Other environment variables of the container that matter to the image.
+    pub env: BTreeMap<String, String>,
+}
+
+/// How a program ended that was run in a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exit {
+    /// 0 is success.
+    pub code: u8,
+    /// What it printed.
+    pub stdout: Vec<u8>,
+    /// What it complained of.
+    pub stderr: String,
+}
+
+/// Containers of one cluster's pods that run something.
+pub trait Containers {
+    /// A container starts. One that was at this address or had this name before is gone.
+    fn start(&mut self, container: ContainerStart, now: Time, ids: &mut Ids);
+
+    /// The container of this address is gone, its data with it unless that is on a volume.
+    fn stop(&mut self, address: &str, now: Time);
+
+    /// Whether the readiness probe of a member succeeds in this pod, see the members' Deployment: the server answers as
+    /// leader, follower or observer (stand-alone only if `accept_standalone`) at this port, or else at its own.
+    fn ready(&self, address: &str, port: Option<i64>, accept_standalone: bool) -> bool;
+
+    /// Whether the program's HTTP port answers.
+    fn answers(&self, address: &str, now: Time) -> bool;
+
+    /// Whether the program has ended by itself, and the container with it.
+    fn exited(&self, address: &str) -> bool;
+
+    /// An HTTP request to the pod; `None` when nothing listens there.
+    fn handle(&mut self, address: &str, request: &Request, context: &mut Context<'_>) -> Option<Answer>;
+
+    /// Runs a program in the container.
+    fn run(&self, address: &str, command: &[String]) -> Exit;
+}

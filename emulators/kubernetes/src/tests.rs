@@ -1,0 +1,168 @@
+//! The API as its clients see it, by requests alone.
+
+use super::{Cluster, WatchCursor};
+use crate::answer::Answer;
+use crate::api::{self, Context, Endpoints, Request, Response, Service, Time};
+use crate::containers::{ContainerStart, Containers, Exit};
+use crate::ids::Ids;
+use crate::views::{ClusterView, Export, Node};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+mod requests;
+mod workloads;
+
+/// Programs that answer every request, some seconds after their containers have started.
+#[derive(Debug, Default)]
+struct Programs(BTreeMap<String, Time>);
+
+impl Containers for Programs {
+    fn start(&mut self, container: ContainerStart, now: Time, _ids: &mut Ids) {
+        self.0.insert(container.address, now + 4_000);
+    }
+
+    fn stop(&mut self, address: &str, _now: Time) {
+        self.0.remove(address);
+    }
+
+    fn ready(&self, _address: &str, _port: Option<i64>, _accept_standalone: bool) -> bool {
+        false
+    }
+
+    fn answers(&self, address: &str, now: Time) -> bool {
+        self.0.get(address).is_some_and(|from| *from <= now)
+    }
+
+    fn exited(&self, _address: &str) -> bool {
+        false
+    }
+
+    fn handle(
+        &mut self,
+        address: &str,
+        _request: &Request,
+        context: &mut Context<'_>,
+    ) -> Option<api::Answer> {
+        self.answers(address, context.now).then(|| Response::json(200, &json!({ "port": 2181 })).into())
+    }
+
+    fn run(&self, _address: &str, _command: &[String]) -> Exit {
+        Exit { code: 0, stdout: Vec::new(), stderr: String::new() }
+    }
+}
+
+/// A cluster with a clock.
+struct Bench {
+    cluster: Cluster,
+    programs: Programs,
+    ids: Ids,
+    now: Time,
+    exports: Vec<Export>,
+}
+
+fn node(name: &str) -> Node {
+    Node {
+        name: name.to_owned(),
+        project: "p".to_owned(),
+        zone: "us-east1-d".to_owned(),
+        ip: "10.142.0.2".to_owned(),
+        machine_type: "e2-medium".to_owned(),
+        tags: Vec::new(),
+        group: "g".to_owned(),
+        labels: BTreeMap::new(),
+        draining: None,
+    }
+}
+
+impl Bench {
+    fn new(nodes: usize) -> Self {
+        let nodes = (0..nodes).map(|n| node(&format!("node-{n}"))).collect();
+        let view = ClusterView { key: "p/z/c".to_owned(), version: "1.33.5-gke.100".to_owned(), nodes };
+        let now = 1_767_225_600_000;
+        Self {
+            cluster: Cluster::new(&view, now),
+            programs: Programs::default(),
+            ids: Ids::new(7),
+            now,
+            exports: Vec::new(),
+        }
+    }
+
+    fn send(&mut self, method: &str, url: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        let (path, query) = url.split_once('?').unwrap_or((url, ""));
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        let request = Request {
+            service: Service::Kubernetes("p/z/c".to_owned()),
+            method: method.to_owned(),
+            path: path.to_owned(),
+            query: pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+            headers: headers.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+            body: if body.is_null() { Vec::new() } else { body.to_string().into_bytes() },
+        };
+        let endpoints = Endpoints::default();
+        let mut context =
+            Context { now: self.now, arrived: self.now, ids: &mut self.ids, endpoints: &endpoints };
+        self.cluster.handle(&request, &mut self.programs, &mut context)
+    }
+
+    fn raw(&mut self, method: &str, url: &str, headers: &[(&str, &str)], body: &Value) -> Response {
+        match self.send(method, url, headers, body) {
+            Answer::Done(response) => response,
+            Answer::Later | Answer::Watch(_) | Answer::Stream(_) => panic!("{method} {url}"),
+        }
+    }
+
+    fn call(&mut self, method: &str, url: &str, body: &Value) -> (u16, Value) {
+        let patch = match method {
+            "APPLY" => "application/apply-patch+yaml",
+            "MERGE" => "application/merge-patch+json",
+            "STRATEGIC" => "application/strategic-merge-patch+json",
+            "JSON" => "application/json-patch+json",
+            _ => "application/json",
+        };
+        let verb = if patch == "application/json" { method } else { "PATCH" };
+        let response = self.raw(verb, url, &[("content-type", patch), ("user-agent", "test/1")], body);
+        (response.status, serde_json::from_slice(&response.body).unwrap())
+    }
+
+    fn get(&mut self, url: &str) -> Value {
+        let (code, body) = self.call("GET", url, &Value::Null);
+        assert_eq!(code, 200, "{url}: {body}");
+        body
+    }
+
+    fn watch(&mut self, url: &str) -> WatchCursor {
+        match self.send("GET", url, &[], &Value::Null) {
+            Answer::Watch(cursor) => cursor,
+            Answer::Done(_) | Answer::Later | Answer::Stream(_) => panic!("{url}"),
+        }
+    }
+
+    fn poll(&self, cursor: &mut WatchCursor) -> (Vec<Value>, bool) {
+        let (lines, ended) = self.cluster.watch(cursor, self.now);
+        let lines = String::from_utf8(lines).unwrap();
+        (lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), ended)
+    }
+
+    /// Lets this many milliseconds go by, event by event.
+    fn pass(&mut self, milliseconds: Time) {
+        let target = self.now + milliseconds;
+        loop {
+            let next = self.cluster.next_event();
+            self.now = next.unwrap_or(target).clamp(self.now, target);
+            self.cluster.advance(self.now, &mut self.ids, &mut self.programs, &self.exports);
+            if self.now == target && self.cluster.next_event().is_none_or(|next| next > target) {
+                return;
+            }
+        }
+    }
+}
+
+const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
+
+fn deployment(name: &str, replicas: i64) -> Value {
+    json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "labels": {"app": name}},
+        "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": {
+            "metadata": {"labels": {"app": name}},
+            "spec": {"containers": [{"name": "web", "image": "nginx:1", "ports": [{"containerPort": 80}]}]}}}})
+}
