@@ -3,13 +3,14 @@
 //! [`world::World`] joins the emulators: a request and a virtual time in, an answer out. [`server`] is the shell: sockets, TLS, files
 //! and the wall clock.
 
+mod archive;
 pub mod faults;
 mod members;
 pub mod server;
 pub mod world;
 
 pub use server::{reset, show};
-pub use zkprov_emulator_common::{api, ids};
+pub use zkprov_emulator_common::{api, ids, views};
 pub use zkprov_emulator_exhibitor as exhibitor;
 pub use zkprov_emulator_google as google;
 pub use zkprov_emulator_kubernetes as kubernetes;

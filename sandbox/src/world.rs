@@ -1,28 +1,94 @@
-//! The whole world: one value, moved on by requests and by virtual time.
+//! The whole world: Google's APIs, and *cells* of clusters beside them, moved on by requests and by virtual time.
+//!
+//! A cell is a cluster with the shares that its pods mount, or several clusters that mount the same share. Cells do not meet, so each
+//! has a time of its own: it is brought to the present when a request reaches it, and may stay in the archive until then. What a
+//! request costs is what it touches, however many ensembles there are.
 
 use crate::api::{ClusterKey, Context, Endpoints, Request, Response, Service, Time};
+use crate::exhibitor::Shares;
 use crate::google::Google;
 use crate::ids::Ids;
-use crate::kubernetes::Answer;
+use crate::kubernetes::{Answer, Cluster};
 use crate::members::Members;
-use crate::{exhibitor, kubernetes};
+use crate::views::{ClusterView, Export};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use zkprov_emulator_common::table::Table;
 
-/// Everything there is. Serialises to the state file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub use crate::archive::{Archive, Part};
+
+/// Everything there is, as far as it is in memory.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct World {
     /// Virtual time the world has been moved on to.
     pub now: Time,
     /// Ids still to be given out.
     pub ids: Ids,
     /// Google's APIs.
+    #[serde(flatten)]
     pub google: Google,
     /// The Kubernetes APIs of running clusters.
-    pub kubernetes: BTreeMap<ClusterKey, kubernetes::Cluster>,
+    pub kubernetes: BTreeMap<ClusterKey, Cluster>,
     /// The Exhibitor ensembles, one for each shared directory.
-    pub exhibitor: exhibitor::Shares,
+    pub exhibitor: Shares,
+    /// By the name of the first cluster.
+    pub(crate) cells: Table<String, Cell>,
+    #[serde(skip)]
+    pub(crate) residence: Residence,
+}
+
+/// Equal are worlds with equal state; where it is kept does not matter.
+impl PartialEq for World {
+    fn eq(&self, other: &Self) -> bool {
+        self.now == other.now
+            && self.ids == other.ids
+            && self.google == other.google
+            && self.kubernetes == other.kubernetes
+            && self.exhibitor == other.exhibitor
+    }
+}
+
+/// What belongs to a cell.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Cell {
+    /// Its clusters, each with its network and what was last said of it (see [`seen`]).
+    clusters: BTreeMap<ClusterKey, Seen>,
+    /// Names of the shares that its pods have named.
+    shares: BTreeSet<String>,
+    /// When something last happened in it.
+    now: Time,
+    /// Whether GKE waits for pods of it to go: then it moves with the world.
+    draining: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Seen {
+    network: String,
+    /// The view that the cluster was last given, as text.
+    view: String,
+}
+
+/// What of the world is in memory, and what became of it there.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Residence {
+    /// Where cells are that are not in memory; without one all are.
+    pub(crate) archive: Option<Archive>,
+    /// Cells in memory, with a number that says how long ago each was used. All are without an archive.
+    pub(crate) loaded: BTreeMap<String, u64>,
+    /// Cells in which something may have happened since they were last stored.
+    pub(crate) touched: BTreeSet<String>,
+    /// Parts that are gone since the world was last stored.
+    pub(crate) gone: BTreeSet<Part>,
+    /// Sessions of ZooKeeper clients that are there, whatever the virtual time.
+    pub(crate) sessions: Vec<i64>,
+    /// Digests of the parts' rests as they were last stored; of the head, that of its ids.
+    pub(crate) rests: BTreeMap<Part, u64>,
+    /// Whether nothing of it is stored yet.
+    pub(crate) renewed: bool,
+    /// Why the archive could not be read.
+    pub(crate) broken: Option<String>,
+    pub(crate) uses: u64,
 }
 
 impl World {
@@ -34,57 +100,372 @@ impl World {
             ids: Ids::new(seed),
             google: Google::default(),
             kubernetes: BTreeMap::new(),
-            exhibitor: exhibitor::Shares::default(),
+            exhibitor: Shares::default(),
+            cells: Table::default(),
+            residence: Residence::default(),
         }
     }
 
     /// Answers one request at the world's own time. `arrived` is when the same request was first handed in.
     pub fn handle(&mut self, request: &Request, arrived: Time, endpoints: &Endpoints) -> Answer {
-        let mut context = Context { now: self.now, arrived, ids: &mut self.ids, endpoints };
         match &request.service {
-            Service::Kubernetes(key) => match self.kubernetes.get_mut(key) {
-                Some(cluster) => cluster.handle(request, &mut Members(&mut self.exhibitor), &mut context),
-                None => Response::text(503, "text/plain", "no such cluster").into(),
-            },
+            Service::Kubernetes(key) => self.handle_in_cluster(key, request, arrived, endpoints),
             Service::Compute | Service::Container | Service::Filestore | Service::Storage => {
+                let before = self.google.exports();
+                let mut context = Context { now: self.now, arrived, ids: &mut self.ids, endpoints };
                 let answer = self.google.handle(request, &mut context);
                 for node in self.google.compute.reset_nodes() {
-                    for cluster in self.kubernetes.values_mut() {
-                        cluster.reset_node(&node, &mut Members(&mut self.exhibitor), self.now);
-                    }
+                    self.reset_node(&node);
                 }
+                self.follow_google(&before);
                 answer.map_or_else(|| Response::text(404, "text/plain", "no such API").into(), Answer::from)
             }
         }
     }
 
-    /// When something happens next by itself, if anything.
-    #[must_use]
-    pub fn next_event(&self) -> Option<Time> {
-        let parts = [self.google.next_event(), self.exhibitor.next_event()];
-        let clusters = self.kubernetes.values().filter_map(kubernetes::Cluster::next_event);
-        parts.into_iter().flatten().chain(clusters).min()
+    fn handle_in_cluster(
+        &mut self,
+        key: &str,
+        request: &Request,
+        arrived: Time,
+        endpoints: &Endpoints,
+    ) -> Answer {
+        let absent = || Response::text(503, "text/plain", "no such cluster").into();
+        let Some(id) = self.present(key) else { return absent() };
+        // Reads change nothing, unless they go through a pod's or a service's proxy to Exhibitor, which takes orders by GET.
+        let reads = matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS");
+        if !reads || request.path.contains("/proxy") {
+            self.residence.touched.insert(id.clone());
+        }
+        let now = self.now;
+        let answer = self.inside(&id, |inside| {
+            let Inside { kubernetes, shares, cell, ids } = inside;
+            let network = cell.network(key);
+            let mut context = Context { now, arrived, ids, endpoints };
+            let cluster = kubernetes.get_mut(key)?;
+            Some(cluster.handle(request, &mut Members { shares, network }, &mut context))
+        });
+        self.join_by_mounts(&id, key);
+        // What the request asks of controllers and members begins at once.
+        self.present(key);
+        answer.flatten().unwrap_or_else(absent)
     }
 
-    /// Moves virtual time on, event by event. Time never runs backwards.
+    /// Lets `act` at the members of a cluster, at the present time; `None` when there is no such cluster.
+    pub(crate) fn in_cluster<T>(&mut self, key: &str, act: impl FnOnce(&mut Shares, Time) -> T) -> Option<T> {
+        let id = self.present(key)?;
+        let now = self.now;
+        self.residence.touched.insert(id.clone());
+        self.inside(&id, |inside| act(inside.shares, now))
+    }
+
+    /// Lets `act` look at a cluster at the present time; `None` when there is no such cluster.
+    pub(crate) fn look<T>(&mut self, key: &str, act: impl FnOnce(&Cluster, Time) -> T) -> Option<T> {
+        self.present(key)?;
+        Some(act(self.kubernetes.get(key)?, self.now))
+    }
+
+    /// Keys of the clusters whose Kubernetes API answers.
+    pub(crate) fn clusters(&self) -> Vec<&ClusterKey> {
+        self.cells.values().flat_map(|cell| cell.clusters.keys()).collect()
+    }
+
+    /// When something happens next by itself, if anything: at Google, in cells that GKE waits for, and in the cell of a cluster
+    /// that somebody waits for.
+    pub(crate) fn next_event_for(&self, cluster: Option<&str>) -> Option<Time> {
+        let draining = self.cells.iter().filter(|(_, cell)| cell.draining).map(|(id, _)| id.as_str());
+        let focus = cluster.and_then(|key| self.cell_of(key));
+        let cells = draining.chain(focus).filter_map(|id| self.next_event_in(id));
+        self.google.next_event().into_iter().chain(cells).min()
+    }
+
+    /// When something happens next by itself, anywhere.
+    #[must_use]
+    pub fn next_event(&self) -> Option<Time> {
+        let cells = self.cells.keys().filter_map(|id| self.next_event_in(id));
+        self.google.next_event().into_iter().chain(cells).min()
+    }
+
+    /// Of a cell that is in memory.
+    fn next_event_in(&self, id: &str) -> Option<Time> {
+        let cell = self.cells.get(id)?;
+        let clusters = cell.clusters.keys().filter_map(|key| self.kubernetes.get(key)?.next_event());
+        let shares = cell.shares.iter().filter_map(|share| self.exhibitor.next_event_of(share));
+        clusters.chain(shares).min()
+    }
+
+    /// Moves virtual time on, event by event, for all that is in memory. Time never runs backwards.
     pub fn advance_to(&mut self, target: Time) {
-        while let Some(next) = self.next_event().filter(|next| *next <= target) {
+        self.move_to(target);
+        for id in self.cells.keys().cloned().collect::<Vec<_>>() {
+            self.advance_cell(&id, None);
+        }
+    }
+
+    /// Moves virtual time on; cells follow when they are looked at. Says whether something happened.
+    pub(crate) fn move_to(&mut self, target: Time) -> bool {
+        let mut happened = false;
+        while let Some(next) = self.next_event_for(None).filter(|next| *next <= target) {
             let overdue = next <= self.now;
             self.now = self.now.max(next);
             self.settle();
+            happened = true;
             // What settling twice leaves undone waits for time to go by: it must not hold time up.
-            if overdue && self.next_event() == Some(next) {
+            if overdue && self.next_event_for(None) == Some(next) {
                 break;
             }
         }
         self.now = self.now.max(target);
-        self.settle();
+        happened
     }
 
-    /// The ensembles with their own clocks at the world's: what differs from it after a request is the request's doing.
-    pub fn ensembles_now(&mut self) -> &exhibitor::Shares {
-        self.exhibitor.advance(self.now, &mut self.ids);
-        &self.exhibitor
+    /// Carries out what is due at Google and where Google waits.
+    fn settle(&mut self) {
+        let before = self.google.exports();
+        self.google.advance(self.now, &mut self.ids);
+        self.follow_google(&before);
+        let draining: Vec<String> =
+            self.cells.iter().filter(|(_, cell)| cell.draining).map(|(id, _)| id.clone()).collect();
+        for id in draining {
+            self.advance_cell(&id, None);
+        }
+    }
+
+    /// Lets cells see what has changed at Google: servers that mount differently, nodes, clusters that came and went.
+    fn follow_google(&mut self, before: &[Export]) {
+        if !self.google.is_touched() {
+            return;
+        }
+        self.google.advance(self.now, &mut self.ids);
+        let after = self.google.exports();
+        let differ: Vec<&Export> = before
+            .iter()
+            .filter(|export| !after.contains(export))
+            .chain(after.iter().filter(|export| !before.contains(export)))
+            .collect();
+        if !differ.is_empty() {
+            // Until now the cells that mount from them lived with what was there before.
+            let concerned =
+                self.cells.iter().filter(|(_, cell)| differ.iter().any(|export| cell.mounts(export)));
+            for id in concerned.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+                self.advance_cell(&id, Some(before));
+            }
+        }
+        if self.google.container.is_touched() {
+            self.follow_clusters();
+        }
+    }
+
+    /// A running GKE cluster has a Kubernetes API; a deleted one takes its pods with it.
+    fn follow_clusters(&mut self) {
+        let running: BTreeMap<ClusterKey, ClusterView> = self
+            .google
+            .container
+            .running_clusters()
+            .into_iter()
+            .map(|view| (view.key.clone(), view))
+            .collect();
+        let gone: Vec<ClusterKey> =
+            self.clusters().into_iter().filter(|key| !running.contains_key(*key)).cloned().collect();
+        for key in gone {
+            self.remove_cluster(&key);
+        }
+        for (key, view) in running {
+            let text = json!(view).to_string();
+            let known = self.cell_of(&key).and_then(|id| self.cells.get(id)?.clusters.get(&key));
+            if known.is_some_and(|seen| seen.view == text) {
+                continue;
+            }
+            let id = match self.present(&key) {
+                Some(id) => id,
+                None => self.new_cell(&key, &view),
+            };
+            let now = self.now;
+            let draining = self.inside(&id, |inside| {
+                let clusters = &mut *inside.kubernetes;
+                if let Some(cluster) = clusters.get_mut(&key) {
+                    cluster.set_nodes(&view.nodes, now);
+                }
+                inside.cell.clusters.keys().any(|key| clusters.get(key).is_some_and(Cluster::is_draining))
+            });
+            if let Some(cell) = self.cells.get_mut(&id) {
+                cell.draining = draining.unwrap_or(false);
+                cell.clusters.insert(key.clone(), Seen { network: view.network.clone(), view: text });
+            }
+            self.residence.touched.insert(id.clone());
+            self.advance_cell(&id, None);
+        }
+    }
+
+    /// A cell for a new cluster.
+    fn new_cell(&mut self, key: &str, view: &ClusterView) -> String {
+        self.kubernetes.insert(key.to_owned(), Cluster::new(view, self.now));
+        let mut cell = Cell { now: self.now, ..Cell::default() };
+        // Shares outlive the clusters that mounted them, and a cluster of the same name may come again.
+        if let Some(former) = self.load(key).then(|| self.cells.get(key)).flatten() {
+            cell.shares.clone_from(&former.shares);
+        }
+        cell.clusters.insert(key.to_owned(), Seen { network: view.network.clone(), view: String::new() });
+        self.cells.insert(key.to_owned(), cell);
+        self.use_cell(key);
+        key.to_owned()
+    }
+
+    fn remove_cluster(&mut self, key: &str) {
+        let Some(id) = self.present(key) else { return };
+        let now = self.now;
+        self.inside(&id, |inside| {
+            let Inside { kubernetes, shares, cell, .. } = inside;
+            let network = cell.network(key);
+            if let Some(mut cluster) = kubernetes.remove(key) {
+                cluster.stop(&mut Members { shares, network }, now);
+            }
+        });
+        if let Some(cell) = self.cells.get_mut(&id) {
+            cell.clusters.remove(key);
+        }
+        self.residence.touched.insert(id);
+        self.residence.gone.insert(Part::Cluster(key.to_owned()));
+    }
+
+    fn reset_node(&mut self, node: &str) {
+        for key in self.clusters().into_iter().cloned().collect::<Vec<_>>() {
+            let has = |seen: &Seen| seen.view.contains(&format!("\"{node}\""));
+            let id = self.cell_of(&key).filter(|id| {
+                self.cells.get(*id).is_some_and(|cell| cell.clusters.get(&key).is_some_and(has))
+            });
+            if id.is_none() {
+                continue;
+            }
+            let Some(id) = self.present(&key) else { continue };
+            let now = self.now;
+            self.residence.touched.insert(id.clone());
+            self.inside(&id, |inside| {
+                let Inside { kubernetes, shares, cell, .. } = inside;
+                let network = cell.network(&key);
+                if let Some(cluster) = kubernetes.get_mut(&key) {
+                    cluster.reset_node(node, &mut Members { shares, network }, now);
+                }
+            });
+        }
+    }
+
+    /// A share that pods of two cells name makes one cell of them.
+    fn join_by_mounts(&mut self, id: &str, key: &str) {
+        let Some(cell) = self.cells.get(id) else { return };
+        let network = cell.network(key).to_owned();
+        let named = self.kubernetes.get(key).into_iter().flat_map(Cluster::mounts);
+        let new: Vec<String> = named
+            .map(|mount| share_name(&network, mount))
+            .filter(|share| !cell.shares.contains(share))
+            .collect();
+        for share in new {
+            let other = self.cells.iter().find(|(other, cell)| *other != id && cell.shares.contains(&share));
+            if let Some(other) = other.map(|(other, _)| other.clone()) {
+                self.advance_cell(&other, None);
+                if let (Some(joined), Some(cell)) = (self.cells.remove(&other), self.cells.get_mut(id)) {
+                    cell.clusters.extend(joined.clusters);
+                    cell.shares.extend(joined.shares);
+                    cell.draining |= joined.draining;
+                }
+                self.residence.loaded.remove(&other);
+                self.residence.touched.remove(&other);
+            }
+            if let Some(cell) = self.cells.get_mut(id) {
+                cell.shares.insert(share);
+            }
+            self.residence.touched.insert(id.to_owned());
+        }
+    }
+
+    /// The cell of a cluster.
+    pub(crate) fn cell_of(&self, key: &str) -> Option<&str> {
+        // Most cells are named after their only cluster.
+        let has = |cell: &Cell| cell.clusters.contains_key(key);
+        let own = self.cells.get_key_value(key).filter(|(_, cell)| has(cell));
+        own.or_else(|| self.cells.iter().find(|(_, cell)| has(cell))).map(|(id, _)| id.as_str())
+    }
+
+    /// Brings the cell of a cluster to the present; returns its name.
+    fn present(&mut self, key: &str) -> Option<String> {
+        let id = self.cell_of(key)?.to_owned();
+        self.advance_cell(&id, None).then_some(id)
+    }
+
+    /// Moves a cell on to the present, event by event, with what servers export now or did until now. Says whether the cell is
+    /// there.
+    fn advance_cell(&mut self, id: &str, exports: Option<&[Export]>) -> bool {
+        if !self.load(id) {
+            return false;
+        }
+        let target = self.now;
+        let sessions = std::mem::take(&mut self.residence.sessions);
+        let mut mounted: Option<Vec<Export>> = None;
+        while let Some(next) = self.next_event_in(id).filter(|next| *next <= target) {
+            let Some(cell) = self.cells.get(id) else { break };
+            let mounted = mounted.get_or_insert_with(|| {
+                let exports = exports.map_or_else(|| self.google.exports(), <[Export]>::to_vec);
+                exports.into_iter().filter(|export| cell.mounts(export)).collect()
+            });
+            let (overdue, now) = (next <= cell.now, cell.now.max(next).min(target));
+            if let Some(cell) = self.cells.get_mut(id) {
+                cell.now = now;
+            }
+            self.settle_cell(id, now, mounted, &sessions);
+            if overdue && self.next_event_in(id) == Some(next) {
+                break;
+            }
+        }
+        self.residence.sessions = sessions;
+        true
+    }
+
+    /// Carries out what is due in a cell, and lets its parts see each other's changes.
+    fn settle_cell(&mut self, id: &str, now: Time, exports: &[Export], sessions: &[i64]) {
+        self.residence.touched.insert(id.to_owned());
+        let until = self.now;
+        let drained = self.inside(id, |inside| {
+            let Inside { kubernetes, shares, cell, ids } = inside;
+            shares.keep_alive(sessions, until);
+            let mut drained = Vec::new();
+            for (key, seen) in &cell.clusters {
+                let Some(cluster) = kubernetes.get_mut(key) else { continue };
+                cluster.advance(now, ids, &mut Members { shares, network: &seen.network }, exports);
+                let nodes = if cluster.is_draining() { cluster.drained() } else { Vec::new() };
+                if !nodes.is_empty() {
+                    drained.push((key.clone(), nodes));
+                }
+            }
+            shares.advance(now, ids);
+            drained
+        });
+        // A node whose pods have gone is gone at once.
+        let drained = drained.unwrap_or_default();
+        for (key, nodes) in &drained {
+            self.google.container.drained(key, nodes, now);
+        }
+        if !drained.is_empty() {
+            self.google.advance(self.now, &mut self.ids);
+            self.follow_clusters();
+        }
+    }
+
+    /// Lets `act` at the parts of a cell that is in memory.
+    fn inside<T>(&mut self, id: &str, act: impl FnOnce(Inside<'_>) -> T) -> Option<T> {
+        let cell = self.cells.get(id)?.clone();
+        let mut shares = self.exhibitor.take(&cell.shares);
+        let result = act(Inside {
+            kubernetes: &mut self.kubernetes,
+            shares: &mut shares,
+            cell: &cell,
+            ids: &mut self.ids,
+        });
+        let new: Vec<String> = shares.keys().filter(|share| !cell.shares.contains(*share)).cloned().collect();
+        if let Some(cell) = (!new.is_empty()).then(|| self.cells.get_mut(id)).flatten() {
+            cell.shares.extend(new);
+        }
+        self.exhibitor.give(shares);
+        Some(result)
     }
 
     /// What there is, in few words: for `zkprov sandbox show`.
@@ -114,53 +495,44 @@ impl World {
             "buckets": self.google.storage.summary(),
         })
     }
+}
 
-    /// Carries out everything due at the present time, and lets the parts see each other's changes.
-    fn settle(&mut self) {
-        let now = self.now;
-        self.google.advance(now, &mut self.ids);
-        self.follow_clusters(now);
-        // A node whose pods have gone is gone at once.
-        let drained: Vec<(ClusterKey, Vec<String>)> = self
-            .kubernetes
-            .iter()
-            .map(|(key, cluster)| (key.clone(), cluster.drained()))
-            .filter(|(_, nodes)| !nodes.is_empty())
-            .collect();
-        for (key, nodes) in &drained {
-            self.google.container.drained(key, nodes, now);
-        }
-        if !drained.is_empty() {
-            self.follow_clusters(now);
-        }
-        self.exhibitor.advance(now, &mut self.ids);
+/// The parts of one cell.
+struct Inside<'a> {
+    /// Those of all cells in memory.
+    kubernetes: &'a mut BTreeMap<ClusterKey, Cluster>,
+    /// Those of the cell alone.
+    shares: &'a mut Shares,
+    cell: &'a Cell,
+    ids: &'a mut Ids,
+}
+
+impl Cell {
+    /// The network of a cluster of the cell.
+    fn network(&self, key: &str) -> &str {
+        self.clusters.get(key).map_or("", |seen| seen.network.as_str())
     }
 
-    /// Lets the rest of the world see what GKE has: its nodes in Compute Engine, its clusters' Kubernetes APIs.
-    fn follow_clusters(&mut self, now: Time) {
-        self.google.advance(now, &mut self.ids);
-        // A running GKE cluster has a Kubernetes API; a deleted one takes its pods with it.
-        let running = self.google.container.running_clusters();
-        let gone: Vec<ClusterKey> = self
-            .kubernetes
-            .keys()
-            .filter(|key| !running.iter().any(|view| view.key == **key))
-            .cloned()
-            .collect();
-        for key in gone {
-            if let Some(mut cluster) = self.kubernetes.remove(&key) {
-                cluster.stop(&mut Members(&mut self.exhibitor), now);
-            }
-        }
-        // What can be mounted: shares of our VMs and Filestore instances; other hosts are taken to serve.
-        let exports = self.google.exports();
-        for view in running {
-            let cluster = self
-                .kubernetes
-                .entry(view.key.clone())
-                .or_insert_with(|| kubernetes::Cluster::new(&view, now));
-            cluster.set_nodes(&view.nodes, now);
-            cluster.advance(now, &mut self.ids, &mut Members(&mut self.exhibitor), &exports);
-        }
+    /// Whether a pod of it may have this mounted.
+    fn mounts(&self, export: &Export) -> bool {
+        export.names.iter().any(|name| {
+            let server = share_name(&export.network, &format!("{name}:"));
+            self.shares.range(server.clone()..).next().is_some_and(|share| share.starts_with(&server))
+        })
     }
+
+    /// Its clusters.
+    pub(crate) fn clusters(&self) -> impl Iterator<Item = &ClusterKey> {
+        self.clusters.keys()
+    }
+
+    /// Its shares.
+    pub(crate) fn shares(&self) -> &BTreeSet<String> {
+        &self.shares
+    }
+}
+
+/// What a share goes by: the same address is another server's in another network.
+pub(crate) fn share_name(network: &str, mount: &str) -> String {
+    format!("{network} {mount}")
 }

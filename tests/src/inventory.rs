@@ -17,9 +17,8 @@ const FIELDS: [&str; 8] =
 /// When there is none.
 #[must_use]
 pub fn inventory(cloud: &Path) -> Vec<String> {
-    let text = std::fs::read_to_string(cloud.join("world.json")).unwrap();
-    let state: Value = serde_json::from_str(&text).unwrap();
-    inventory_of(&state["world"])
+    let world = zkprov_sandbox::server::read(cloud).unwrap();
+    inventory_of(&serde_json::to_value(&world).unwrap())
 }
 
 /// One line a resource, sorted, of a world in the form it is stored in.

@@ -1,6 +1,7 @@
 //! Runs that are stopped or killed, and taken up again.
 
 use super::bench;
+use super::world::change_json;
 use serde_json::json;
 use zkprov_tests::{Bench, Output};
 
@@ -44,15 +45,14 @@ fn at(bench: &Bench, what: &str, signal: &str) -> Output {
 
 /// Dates the heartbeat of every lock back by more than a lock holds, as if nobody had run for so long.
 fn let_a_minute_pass(bench: &Bench) {
-    let path = bench.cloud().join("world.json");
-    let mut state: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    let leases = state
-        .pointer_mut("/world/kubernetes/my-project~1us-east1-d~1cluster-1/store/objects/Lease")
-        .and_then(serde_json::Value::as_object_mut)
-        .unwrap();
-    assert_eq!(leases.len(), 1, "{leases:#?}");
-    for lease in leases.values_mut() {
-        lease["spec"]["renewTime"] = json!("2020-01-01T00:00:00.000000Z");
-    }
-    std::fs::write(&path, state.to_string()).unwrap();
+    change_json(bench, |world| {
+        let leases = world
+            .pointer_mut("/kubernetes/my-project~1us-east1-d~1cluster-1/store/objects/Lease")
+            .and_then(serde_json::Value::as_object_mut)
+            .unwrap();
+        assert_eq!(leases.len(), 1, "{leases:#?}");
+        for lease in leases.values_mut() {
+            lease["spec"]["renewTime"] = json!("2020-01-01T00:00:00.000000Z");
+        }
+    });
 }

@@ -1,21 +1,22 @@
 //! A start-up script of the file server that fails: the apply fails, in the script's own words, and can be taken up again.
 
 use super::bench;
-use serde_json::{Value, json};
+use super::world::change_json;
+use serde_json::json;
 use zkprov_tests::Bench;
 
 /// Lets the next runs of the VM's start-up script fail, or no longer.
 fn let_the_script_fail(bench: &Bench, fails: bool) {
-    let file = bench.cloud().join("world.json");
-    let mut state: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    let resources = state["world"]["compute"]["resources"].as_object_mut().unwrap();
-    let (_, vm) = resources.iter_mut().find(|(path, _)| path.ends_with("instances/singlefs-1-vm")).unwrap();
-    let items = vm["metadata"]["items"].as_array_mut().unwrap();
-    items.retain(|item| item["key"] != "sandbox-startup-script");
-    if fails {
-        items.push(json!({"key": "sandbox-startup-script", "value": "fail"}));
-    }
-    std::fs::write(&file, state.to_string()).unwrap();
+    change_json(bench, |world| {
+        let resources = world["compute"]["resources"].as_object_mut().unwrap();
+        let (_, vm) =
+            resources.iter_mut().find(|(path, _)| path.ends_with("instances/singlefs-1-vm")).unwrap();
+        let items = vm["metadata"]["items"].as_array_mut().unwrap();
+        items.retain(|item| item["key"] != "sandbox-startup-script");
+        if fails {
+            items.push(json!({"key": "sandbox-startup-script", "value": "fail"}));
+        }
+    });
 }
 
 #[test]

@@ -3,17 +3,24 @@
 use serde_json::Value;
 use zkprov_sandbox::api::{Endpoints, Request, Service};
 use zkprov_sandbox::kubernetes::Answer;
+use zkprov_sandbox::server;
 use zkprov_sandbox::world::World;
 use zkprov_tests::Bench;
 
 /// Lets `act` at the stored world.
 pub(crate) fn change(bench: &Bench, act: impl FnOnce(&mut World)) {
-    let path = bench.cloud().join("world.json");
-    let mut state: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    let mut world: World = serde_json::from_value(state["world"].take()).unwrap();
+    let mut world = server::read(&bench.cloud()).unwrap();
     act(&mut world);
-    state["world"] = serde_json::to_value(&world).unwrap();
-    std::fs::write(&path, state.to_string()).unwrap();
+    server::write(&bench.cloud(), world).unwrap();
+}
+
+/// The same, as JSON.
+pub(crate) fn change_json(bench: &Bench, act: impl FnOnce(&mut Value)) {
+    change(bench, |world| {
+        let mut json = serde_json::to_value(&*world).unwrap();
+        act(&mut json);
+        *world = serde_json::from_value(json).unwrap();
+    });
 }
 
 /// One call of the only cluster's API about pods: `call` is `METHOD PATH?QUERY`, the path below the pods of the namespace.

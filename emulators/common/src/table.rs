@@ -5,6 +5,7 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::ops::{Deref, RangeBounds};
 
@@ -86,10 +87,15 @@ impl<K: Ord, V> FromIterator<(K, V)> for Table<K, V> {
 
 impl<K: RowKey, V: Clone> Table<K, V> {
     /// A row to be changed.
-    pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        let row = self.rows.get_mut(key)?;
-        self.before.entry(key.clone()).or_insert_with(|| Some(row.clone()));
-        Some(row)
+    pub fn get_mut<Q: ?Sized + Ord>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+    {
+        let (known, row) = self.rows.get_key_value(key)?;
+        if !self.before.contains_key(key) {
+            self.before.insert(known.clone(), Some(row.clone()));
+        }
+        self.rows.get_mut(key)
     }
 
     /// Sets a row; returns what it was.
@@ -102,7 +108,7 @@ impl<K: RowKey, V: Clone> Table<K, V> {
     /// Removes a row; returns what it was.
     pub fn remove<Q: ?Sized + Ord>(&mut self, key: &Q) -> Option<V>
     where
-        K: std::borrow::Borrow<Q>,
+        K: Borrow<Q>,
     {
         let (key, value) = self.rows.remove_entry(key)?;
         self.before.entry(key).or_insert_with(|| Some(value.clone()));
@@ -254,9 +260,9 @@ mod tests {
     #[test]
     fn only_rows_that_differ_are_changes() {
         let mut table = table();
-        *table.get_mut(&"a".to_owned()).unwrap() += 1;
-        *table.get_mut(&"b".to_owned()).unwrap() += 1;
-        *table.get_mut(&"b".to_owned()).unwrap() -= 1;
+        *table.get_mut("a").unwrap() += 1;
+        *table.get_mut("b").unwrap() += 1;
+        *table.get_mut("b").unwrap() -= 1;
         table.remove("c");
         table.insert("d".to_owned(), 4);
         table.insert("e".to_owned(), 5);

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 /// A directory that some server of this world exports by NFS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Export {
+    /// The network that it is in, `projects/P/global/networks/N`.
+    pub network: String,
     /// Every name and address the server is reached by.
     pub names: Vec<String>,
     /// Export path.
@@ -17,12 +19,16 @@ pub struct Export {
 }
 
 /// A running GKE cluster as the rest of the world needs it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ClusterView {
     /// `PROJECT/LOCATION/NAME`
     pub key: ClusterKey,
     /// Kubernetes version, `1.33.5-gke.100`.
     pub version: String,
+    /// The network that its nodes and pods are in, `projects/P/global/networks/N`.
+    pub network: String,
+    /// Range of its pods' addresses, `10.8.0.0/14`; no other cluster of the network has one of them.
+    pub pod_range: String,
     /// Node names with their internal addresses.
     pub nodes: Vec<Node>,
 }

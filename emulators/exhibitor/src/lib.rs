@@ -43,10 +43,11 @@ pub use zookeeper::acl::Acl;
 pub use zookeeper::files::Ended;
 pub use zookeeper::{Connected, Received};
 
-pub(crate) use zkprov_emulator_common::{api, ids};
+pub(crate) use zkprov_emulator_common::{api, ids, table};
 
 use crate::api::{Answer, Context, Request, Time};
 use crate::ids::Ids;
+use crate::table::{Rows, Tables};
 use changes::{Change, Outcome};
 use config::SharedFile;
 use data::Data;
@@ -59,17 +60,11 @@ use zookeeper::Clients;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Shares {
     shares: BTreeMap<String, Share>,
-    /// What members are known by, by the address of their pod, where that is not the address itself.
-    #[serde(default)]
-    names: BTreeMap<String, String>,
-    /// Data on volumes that no member has mounted now, by volume.
-    #[serde(default)]
-    volumes: BTreeMap<String, Data>,
 }
 
 /// One shared directory and the members that mount it. The directory outlives its members.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Share {
+pub struct Share {
     file: Option<SharedFile>,
     /// What our image's members keep beside the file.
     #[serde(default)]
@@ -80,6 +75,10 @@ struct Share {
     /// How changes ended, by request, until the request picks it up.
     outcomes: BTreeMap<String, Outcome>,
     members: BTreeMap<String, Member>,
+    /// What members are known by, by the address of their pod, where that is not the address itself.
+    names: BTreeMap<String, String>,
+    /// Data on volumes that no member has mounted now, by volume.
+    volumes: BTreeMap<String, Data>,
     /// Addresses that swallow requests.
     black_holes: BTreeSet<String>,
     /// When a request that waits has to be looked at again.
@@ -133,16 +132,53 @@ pub struct MemberStart {
     pub env: BTreeMap<String, String>,
 }
 
+impl Tables for Share {
+    fn tables(&mut self, show: &mut dyn FnMut(&str, &mut dyn Rows)) {
+        for (host, member) in &mut self.members {
+            show(&format!("log/{host}"), &mut member.log);
+        }
+    }
+}
+
 impl Shares {
+    /// The shares' names.
+    pub fn keys(&self) -> impl Iterator<Item = &String> {
+        self.shares.keys()
+    }
+
+    /// One share.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Share> {
+        self.shares.get_mut(key)
+    }
+
+    /// Puts a share in the place of what there was.
+    pub fn insert(&mut self, key: String, share: Share) {
+        self.shares.insert(key, share);
+    }
+
+    /// Takes these shares out, so that what is done to them touches no other; [`Self::give`] puts them back.
+    #[must_use]
+    pub fn take(&mut self, keys: &BTreeSet<String>) -> Self {
+        Self { shares: keys.iter().filter_map(|key| self.shares.remove_entry(key)).collect() }
+    }
+
+    /// Adds shares.
+    pub fn give(&mut self, shares: Self) {
+        self.shares.extend(shares.shares);
+    }
+
     /// A container with Exhibitor starts. A container that was at this address or had this name before is gone.
     pub fn start(&mut self, member: MemberStart, now: Time, ids: &mut Ids) {
         self.stop(&member.address, now);
         self.stop(&member.hostname, now);
-        let data = member.volume.as_ref().and_then(|volume| self.volumes.remove(volume));
-        if member.hostname != member.address {
-            self.names.insert(member.address.clone(), member.hostname.clone());
-        }
+        let data = member
+            .volume
+            .as_ref()
+            .and_then(|volume| self.shares.values_mut().find_map(|share| share.volumes.remove(volume)));
         let share = self.shares.entry(member.share.clone()).or_default();
+        if member.hostname != member.address {
+            share.names.insert(member.address.clone(), member.hostname.clone());
+        }
         share.advance(now);
         let host = member.hostname.clone();
         let mut member = Member::new(member, now, ids.number());
@@ -155,20 +191,20 @@ impl Shares {
     /// volume. A lock file it holds stays.
     pub fn stop(&mut self, address: &str, now: Time) {
         let host = self.host(address).to_owned();
-        self.names.retain(|_, name| *name != host);
         let Some(share) = self.share_of_mut(&host) else { return };
+        share.names.retain(|_, name| *name != host);
         share.advance(now);
         let gone = share.members.remove(&host);
         share.changes.retain(|change| change.address != host);
         share.settle(now);
         if let Some((volume, data)) = gone.and_then(|member| Some((member.volume?, member.data))) {
-            self.volumes.insert(volume, data);
+            share.volumes.insert(volume, data);
         }
     }
 
     /// What a member is known by, of its pod's address or of its name.
     fn host<'a>(&'a self, address: &'a str) -> &'a str {
-        self.names.get(address).map_or(address, String::as_str)
+        self.shares.values().find_map(|share| share.names.get(address)).map_or(address, String::as_str)
     }
 
     /// Whether our exec probe succeeds in this pod: ZooKeeper answers `srvr` with leader, follower or observer
@@ -213,6 +249,12 @@ impl Shares {
     #[must_use]
     pub fn next_event(&self) -> Option<Time> {
         self.shares.values().filter_map(Share::next_event).min()
+    }
+
+    /// The same of one share.
+    #[must_use]
+    pub fn next_event_of(&self, key: &str) -> Option<Time> {
+        self.shares.get(key)?.next_event()
     }
 
     /// Carries out what is due.

@@ -7,8 +7,9 @@ use super::rolling::Attempts;
 use super::servers::Servers;
 use super::{MemberStart, timing};
 use crate::api::Time;
+use crate::table::Table;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 /// Exhibitor's word for the state of its ZooKeeper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,7 +177,7 @@ pub(super) struct Member {
     /// Start times of the log indexes made by `index/new-index`.
     pub(super) indexes: Vec<Time>,
     /// Exhibitor's activity log, newest last.
-    pub(super) log: VecDeque<String>,
+    pub(super) log: Table<u64, String>,
     pub(super) jitter: Jitter,
 }
 
@@ -237,7 +238,7 @@ impl Member {
             started: now,
             hung: None,
             indexes: Vec::new(),
-            log: VecDeque::new(),
+            log: Table::default(),
             jitter,
         }
     }
@@ -331,9 +332,10 @@ impl Member {
     /// Adds a line to the activity log.
     pub(super) fn note(&mut self, now: Time, kind: &str, text: &str) {
         if self.log.len() == timing::LOG_LINES {
-            self.log.pop_front();
+            self.log.pop_first();
         }
-        self.log.push_back(format!("{}\t{kind}\t{text}", timing::java_date(now)));
+        let next = self.log.last_key_value().map_or(0, |(number, _)| number + 1);
+        self.log.insert(next, format!("{}\t{kind}\t{text}", timing::java_date(now)));
     }
 
     pub(super) fn info(&mut self, now: Time, text: &str) {

@@ -9,11 +9,12 @@ pub mod schema;
 pub mod serviceusage;
 pub mod storage;
 
-pub(crate) use zkprov_emulator_common::{api, ids, views};
+pub(crate) use zkprov_emulator_common::{api, ids, table, views};
 
 use api::{Answer, Context, Request, Service, Time};
 use ids::Ids;
 use serde::{Deserialize, Serialize};
+use table::{Rows, Tables};
 use views::Export;
 
 /// All of its APIs' state.
@@ -55,13 +56,30 @@ impl Google {
         self.compute.advance(now, ids);
         self.container.advance(now, ids);
         self.filestore.advance(now, ids);
-        self.compute.sync_nodes(&self.container.nodes(), now, ids);
+        if self.is_touched() {
+            self.compute.sync_nodes(&self.container.nodes(), now, ids);
+        }
+    }
+
+    /// Whether anything may differ from what was last stored.
+    #[must_use]
+    pub fn is_touched(&self) -> bool {
+        self.container.is_touched() || self.compute.is_touched() || self.filestore.is_touched()
     }
 
     /// What can be mounted: shares of file server VMs and of Filestore instances.
     #[must_use]
     pub fn exports(&self) -> Vec<Export> {
         self.compute.exports().into_iter().chain(self.filestore.exports()).collect()
+    }
+}
+
+impl Tables for Google {
+    fn tables(&mut self, show: &mut dyn FnMut(&str, &mut dyn Rows)) {
+        self.compute.tables(show);
+        self.container.tables(show);
+        self.filestore.tables(show);
+        self.storage.tables(show);
     }
 }
 

@@ -8,13 +8,17 @@ pub(super) struct Addresses {
     services: u32,
     node_ports: u32,
     pods: u32,
+    /// First address of the cluster's pod range.
+    first_pod: [u32; 2],
 }
 
 impl Addresses {
-    /// Nothing given out yet.
-    pub(super) fn new() -> Self {
+    /// Nothing given out yet; the pods' range is `10.8.0.0/14`.
+    pub(super) fn new(pod_range: &str) -> Self {
+        let mut parts = pod_range.split(['.', '/']).map_while(|part| part.parse::<u32>().ok());
+        let first_pod = [parts.next().unwrap_or(10), parts.next().unwrap_or(8)];
         // The first service address is that of `kubernetes`.
-        Self { services: 1, node_ports: 0, pods: 0 }
+        Self { services: 1, node_ports: 0, pods: 0, first_pod }
     }
 
     /// An address of GKE's service range, 34.118.224.0/20.
@@ -36,14 +40,16 @@ impl Addresses {
         30_000 + (self.node_ports * 397) % 2768
     }
 
-    /// A pod address on the node with this number, of that node's /24 in 10.8.0.0/14.
-    pub(super) fn pod(&mut self, node: u32) -> String {
+    /// A pod address in this range of a node's pods.
+    pub(super) fn pod(&mut self, node_range: &str) -> String {
         self.pods += 1;
-        format!("10.{}.{}.{}", 8 + (node / 256) % 4, node % 256, 4 + self.pods % 250)
+        let subnet = node_range.rsplit_once('.').map_or("10.8.0", |(subnet, _)| subnet);
+        format!("{subnet}.{}", 4 + self.pods % 250)
     }
 
-    /// The range of a node's pods.
-    pub(super) fn pod_range(node: u32) -> String {
-        format!("10.{}.{}.0/24", 8 + (node / 256) % 4, node % 256)
+    /// The range of a node's pods: the /24 of its number.
+    pub(super) fn pod_range(&self, node: u32) -> String {
+        let [first, second] = self.first_pod;
+        format!("{first}.{}.{}.0/24", second + (node / 256) % 4, node % 256)
     }
 }

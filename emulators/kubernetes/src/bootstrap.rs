@@ -118,7 +118,7 @@ fn node_object(node: &Node, number: u32, version: &str, registry: &Registry<'_>)
     let since = clock::seconds(registry.now);
     let (cores, memory) = capacity(&node.machine_type);
     let region = node.zone.rsplit_once('-').map_or(node.zone.as_str(), |(region, _)| region);
-    let range = Addresses::pod_range(number);
+    let range = registry.addresses.pod_range(number);
     let condition = |ty: &str, status: &str, reason: &str, message: &str| {
         json!({"type": ty, "status": status, "reason": reason, "message": message,
             "lastHeartbeatTime": since, "lastTransitionTime": since})

@@ -58,6 +58,8 @@ use crate::api::{Context, Request, Response, Time};
 use crate::ids::Ids;
 use crate::views::{ClusterView, Export, Node};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use zkprov_emulator_common::table::{Rows, Tables};
 
 /// What no part of the API server feels responsible for.
 fn not_served() -> Response {
@@ -75,6 +77,12 @@ pub struct Cluster {
     nodes: Vec<bootstrap::NodeSpec>,
 }
 
+impl Tables for Cluster {
+    fn tables(&mut self, show: &mut dyn FnMut(&str, &mut dyn Rows)) {
+        self.store.tables(show);
+    }
+}
+
 impl Cluster {
     /// A fresh control plane with the nodes of the view.
     #[must_use]
@@ -82,7 +90,7 @@ impl Cluster {
         let mut cluster = Self {
             version: view.version.clone(),
             store: Store::new(),
-            addresses: Addresses::new(),
+            addresses: Addresses::new(&view.pod_range),
             controllers: controllers::Controllers::default(),
             nodes: Vec::new(),
         };
@@ -114,6 +122,18 @@ impl Cluster {
     /// The machine of a node was reset; nothing happens if the node is another cluster's.
     pub fn reset_node(&mut self, node: &str, shares: &mut dyn Containers, now: Time) {
         self.controllers.reset_node(node, shares, now);
+    }
+
+    /// `SERVER:PATH` of every NFS volume that an object has named.
+    #[must_use]
+    pub const fn mounts(&self) -> &BTreeSet<String> {
+        self.store.mounts()
+    }
+
+    /// Whether any of its nodes is to be drained.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        !self.controllers.draining().is_empty()
     }
 
     /// Nodes to be drained that have no pods any more.

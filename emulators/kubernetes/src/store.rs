@@ -5,7 +5,8 @@ use super::tree;
 use crate::api::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
+use zkprov_emulator_common::table::{Rows, Table};
 
 /// Changes kept for watches.
 const HISTORY: usize = 1000;
@@ -71,12 +72,31 @@ pub(super) struct Change {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Store {
     revision: u64,
-    objects: BTreeMap<Kind, BTreeMap<String, Value>>,
-    history: VecDeque<Change>,
+    objects: BTreeMap<Kind, Table<String, Value>>,
+    history: Table<u64, Change>,
     /// Revision of the last change that is no longer in the history.
     compacted: u64,
     /// When the last write happened.
     written: Time,
+    /// `SERVER:PATH` of every NFS volume that an object has named.
+    mounts: BTreeSet<String>,
+}
+
+/// Finds the NFS volumes that an object names, wherever: in a pod, in a template, as a persistent volume.
+fn mounts_of(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            let nfs = fields
+                .get("nfs")
+                .and_then(|nfs| Some((nfs.get("server")?.as_str()?, nfs.get("path")?.as_str()?)));
+            if let Some((server, path)) = nfs {
+                found.insert(format!("{server}:{path}"));
+            }
+            fields.values().for_each(|value| mounts_of(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|value| mounts_of(value, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 fn key(namespace: &str, name: &str) -> String {
@@ -86,7 +106,27 @@ fn key(namespace: &str, name: &str) -> String {
 impl Store {
     /// An empty store.
     pub(super) fn new() -> Self {
-        Self { revision: 1, objects: BTreeMap::new(), history: VecDeque::new(), compacted: 1, written: 0 }
+        Self {
+            revision: 1,
+            objects: BTreeMap::new(),
+            history: Table::default(),
+            compacted: 1,
+            written: 0,
+            mounts: BTreeSet::new(),
+        }
+    }
+
+    /// What is kept row by row.
+    pub(super) fn tables(&mut self, show: &mut dyn FnMut(&str, &mut dyn Rows)) {
+        for (kind, objects) in &mut self.objects {
+            show(&format!("objects/{}", kind.info().kind), objects);
+        }
+        show("history", &mut self.history);
+    }
+
+    /// `SERVER:PATH` of every NFS volume that an object has named.
+    pub(super) const fn mounts(&self) -> &BTreeSet<String> {
+        &self.mounts
     }
 
     /// Revision of the last write.
@@ -110,13 +150,14 @@ impl Store {
         kind: Kind,
         namespace: Option<&'s str>,
     ) -> impl Iterator<Item = &'s Value> {
-        let all = self.objects.get(&kind).into_iter().flat_map(BTreeMap::values);
+        let all = self.objects.get(&kind).into_iter().flat_map(|table| table.values());
         all.filter(move |object| namespace.is_none_or(|wanted| tree::namespace(object) == wanted))
     }
 
     /// Writes an object under its own name, gives it the next revision, and returns it as stored.
     pub(super) fn put(&mut self, kind: Kind, mut object: Value, now: Time) -> Value {
         self.stamp(&mut object, now);
+        mounts_of(&object, &mut self.mounts);
         let key = key(tree::namespace(&object), tree::name(&object));
         let before = self.objects.entry(kind).or_default().insert(key, object.clone());
         let change = if before.is_some() { ChangeKind::Modified } else { ChangeKind::Added };
@@ -142,17 +183,20 @@ impl Store {
     }
 
     fn record(&mut self, change: Change) {
-        self.history.push_back(change);
+        self.history.insert(change.revision, change);
         while self.history.len() > HISTORY {
-            self.compacted = self.history.pop_front().map_or(self.compacted, |oldest| oldest.revision);
+            self.compacted = self.history.pop_first().map_or(self.compacted, |(revision, _)| revision);
         }
     }
 
     /// Changes of a kind after a revision, oldest first; `None` when some of them are no longer kept.
     pub(super) fn changes(&self, kind: Kind, after: u64) -> Option<impl Iterator<Item = &Change>> {
-        let start = self.history.partition_point(|change| change.revision <= after);
-        (after >= self.compacted)
-            .then(|| self.history.range(start..).filter(move |change| change.kind == kind))
+        (after >= self.compacted).then(|| {
+            self.history
+                .range(after + 1..)
+                .map(|(_, change)| change)
+                .filter(move |change| change.kind == kind)
+        })
     }
 }
 

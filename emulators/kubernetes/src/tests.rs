@@ -77,7 +77,13 @@ fn node(name: &str) -> Node {
 impl Bench {
     fn new(nodes: usize) -> Self {
         let nodes = (0..nodes).map(|n| node(&format!("node-{n}"))).collect();
-        let view = ClusterView { key: "p/z/c".to_owned(), version: "1.33.5-gke.100".to_owned(), nodes };
+        let view = ClusterView {
+            key: "p/z/c".to_owned(),
+            version: "1.33.5-gke.100".to_owned(),
+            network: "projects/p/global/networks/default".to_owned(),
+            pod_range: "10.8.0.0/14".to_owned(),
+            nodes,
+        };
         let now = 1_767_225_600_000;
         Self {
             cluster: Cluster::new(&view, now),

@@ -1,14 +1,15 @@
 //! The serving process's side of the world: whose turn it is, what time it is, what must be stored.
 
 use super::clusters::Listeners;
-use super::store::{Directory, Locked, StoreError, Stored, wall};
+use super::store::{Directory, Locked, News, StoreError, wall};
 use super::{Clock, Cut, LogEntry, Side};
-use crate::api::{Endpoints, Request, Service, Time};
-use crate::exhibitor::{Connected, Received, Shares};
+use crate::api::{ClusterKey, Endpoints, Request, Service, Time};
+use crate::exhibitor::{Connected, Received};
 use crate::faults::{Effect, Faults, service_name};
 use crate::kubernetes::{Answer, WatchCursor};
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -21,6 +22,8 @@ const POLL: Time = 5_000;
 const CATCH_UP: Time = 15 * 60_000;
 /// Recent requests that are remembered.
 const LOG_LENGTH: usize = 2_000;
+/// Cells that stay in memory when their state is in a directory: those that were used last.
+const CELLS: usize = 12;
 
 /// One serving process.
 #[derive(Debug)]
@@ -52,6 +55,8 @@ struct Inner {
     reads: BTreeSet<String>,
     /// Sessions of the ZooKeeper clients that this process serves, which live in real time.
     sessions: BTreeMap<i64, Client>,
+    /// The clusters that clients are connected into, by the numbers of the connections.
+    connections: BTreeMap<u64, ClusterKey>,
 }
 
 /// A ZooKeeper client. Virtual time may leap past every time-out while a client does nothing wrong: so a session whose
@@ -59,6 +64,7 @@ struct Inner {
 #[derive(Debug)]
 struct Client {
     connection: u64,
+    cluster: ClusterKey,
     /// Milliseconds.
     timeout: u32,
     heard: Instant,
@@ -100,6 +106,7 @@ impl Core {
                 log: VecDeque::new(),
                 reads: BTreeSet::new(),
                 sessions: BTreeMap::new(),
+                connections: BTreeMap::new(),
             }),
             moved: Notify::new(),
             clock: options.clock,
@@ -131,19 +138,17 @@ impl Core {
         let _file_lock = inner.begin(|| self.fresh())?;
         let target = target(&inner);
         let mut changed = inner.move_to(target);
-        inner.sync_listeners();
         let result = act(&mut inner, &mut changed);
-        if changed {
-            inner.finish(wall())?;
+        if inner.finish(changed)? {
+            inner.sync_listeners();
             drop(inner);
             self.moved.notify_waiters();
         }
         Ok(result)
     }
 
-    fn fresh(&self) -> Stored {
-        let anchor = wall();
-        Stored { world: World::new(self.seed, first_moment(self.clock, anchor)), anchor }
+    fn fresh(&self) -> World {
+        World::new(self.seed, first_moment(self.clock, wall()))
     }
 
     /// What virtual time it is now. Time goes on only while some process serves: from the last stored moment or this
@@ -203,16 +208,8 @@ impl Core {
                 *changed |= inner.waiting_read(request);
             }
             let arrived = arrived.unwrap_or(inner.world.now);
-            let endpoints = inner.listeners.endpoints.clone();
-            let before = Before::of(request, &mut inner.world);
-            let answer = inner.world.handle(request, arrived, &endpoints);
-            if before.differs(&inner.world) {
-                *changed = true;
-                let now = inner.world.now;
-                inner.world.advance_to(now);
-                inner.sync_listeners();
-            }
-            (answer, arrived)
+            inner.sync_listeners();
+            (inner.world.handle(request, arrived, &inner.listeners.endpoints), arrived)
         })
     }
 
@@ -222,66 +219,66 @@ impl Core {
         cluster: &str,
         cursor: &mut WatchCursor,
     ) -> Result<(Vec<u8>, bool), StoreError> {
-        self.turn(|inner, _| match inner.world.kubernetes.get(cluster) {
-            _ if inner.struck.is_some() => (Vec::new(), true),
-            Some(cluster) => cluster.watch(cursor, inner.world.now),
-            None => (Vec::new(), true),
+        self.turn(|inner, _| {
+            if inner.struck.is_some() {
+                return (Vec::new(), true);
+            }
+            inner.world.look(cluster, |cluster, now| cluster.watch(cursor, now)).unwrap_or((Vec::new(), true))
         })
     }
 
     /// Waits until it is worth handing a request in again.
-    pub(crate) async fn wait(&self) -> Result<(), StoreError> {
+    pub(crate) async fn wait(&self, service: &Service) -> Result<(), StoreError> {
         let moved = self.moved.notified();
         match self.clock {
             Clock::Instant => {
                 // Others get their turn first: time moves on when nobody has anything to do but wait.
                 tokio::task::yield_now().await;
-                self.step(WAIT_STEP)
+                self.step(WAIT_STEP, service)
             }
             Clock::Paced { .. } => {
-                let _ = tokio::time::timeout(self.pause(), moved).await;
+                let _ = tokio::time::timeout(self.pause(cluster_of(service)), moved).await;
                 Ok(())
             }
         }
     }
 
     /// How long it is until something may have happened that nobody tells.
-    pub(crate) fn pause(&self) -> Duration {
+    pub(crate) fn pause(&self, cluster: Option<&str>) -> Duration {
         // Other processes tell us nothing: look again a few times a second.
         const LOOK: Time = 250;
         let Clock::Paced { rate } = self.clock else { return Duration::from_millis(LOOK) };
         let inner = self.lock();
-        let until = inner.world.next_event().map(|next| next.saturating_sub(inner.world.now));
+        let next = inner.world.next_event_for(cluster);
+        let until = next.map(|next| next.saturating_sub(inner.world.now));
         Duration::from_millis(until.map_or(LOOK, |ms| scaled(ms, 1.0 / rate).clamp(1, LOOK)))
     }
 
     /// Waits until a watch may have something to deliver.
-    pub(crate) async fn wait_for_watch(&self) -> Result<(), StoreError> {
+    pub(crate) async fn wait_for_watch(&self, service: &Service) -> Result<(), StoreError> {
         match self.clock {
-            Clock::Paced { .. } => self.wait().await,
+            Clock::Paced { .. } => self.wait(service).await,
             Clock::Instant => {
                 // A watch alone moves time on only when nothing else is asked: a client that is busy between two
                 // requests must not find hours gone by.
                 let requests = self.request_count();
                 let idle =
                     tokio::time::timeout(Duration::from_millis(10), self.moved.notified()).await.is_err();
-                if idle && self.request_count() == requests { self.step(WAIT_STEP) } else { Ok(()) }
+                if idle && self.request_count() == requests { self.step(WAIT_STEP, service) } else { Ok(()) }
             }
         }
     }
 
     /// Moves time to the next event, at most by `limit` milliseconds.
-    fn step(&self, limit: Time) -> Result<(), StoreError> {
-        self.turn(|inner, changed| *changed |= inner.step(limit))
+    fn step(&self, limit: Time, service: &Service) -> Result<(), StoreError> {
+        self.turn(|inner, changed| *changed |= inner.step(limit, cluster_of(service)))
     }
 
     /// Moves virtual time on.
     pub(crate) fn advance(&self, milliseconds: Time) -> Result<Time, StoreError> {
         self.turn(|inner, changed| {
             let target = inner.world.now.saturating_add(milliseconds);
-            inner.keep_sessions(target);
-            inner.world.advance_to(target);
-            inner.sync_listeners();
+            inner.move_to(target);
             *changed = true;
             inner.world.now
         })
@@ -298,18 +295,22 @@ impl Core {
         }
     }
 
-    /// A copy of the world as it is now.
+    /// A copy of the world as it is now, all of it.
     pub(crate) fn world(&self) -> Result<World, StoreError> {
-        self.turn(|inner, _| inner.world.clone())
+        self.turn(|inner, _| {
+            inner.world.complete();
+            let mut world = inner.world.clone();
+            world.residence = Default::default();
+            world
+        })
     }
 
     /// Puts another world in the place of the present one.
     pub(crate) fn restore(&self, world: World) -> Result<(), StoreError> {
         self.turn(|inner, changed| {
-            inner.world = world;
-            inner.sync_listeners();
             *changed = true;
-        })
+            inner.replace(world)
+        })?
     }
 
     /// Sets where to cut, with changing requests counted anew, and serves again.
@@ -319,17 +320,18 @@ impl Core {
     }
 
     /// A client connects to a port of a pod; the connection's number, or `None` when nobody listens there.
-    pub(crate) fn connect(&self, address: &str, port: u16) -> Result<Option<u64>, StoreError> {
+    pub(crate) fn connect(&self, cluster: &str, address: &str, port: u16) -> Result<Option<u64>, StoreError> {
         self.turn(|inner, changed| {
             let number = inner.world.ids.number();
-            match inner.world.exhibitor.connect(address, port, number) {
-                Connected::Open(number) => {
+            match inner.world.in_cluster(cluster, |shares, _| shares.connect(address, port, number)) {
+                Some(Connected::Open(number)) => {
                     *changed = true;
+                    inner.connections.insert(number, cluster.to_owned());
                     Some(number)
                 }
                 // Whoever tries again waits for the server to start.
-                Connected::Refused => {
-                    *changed |= matches!(self.clock, Clock::Instant) && inner.step(WAIT_STEP);
+                Some(Connected::Refused) | None => {
+                    *changed |= matches!(self.clock, Clock::Instant) && inner.step(WAIT_STEP, Some(cluster));
                     None
                 }
             }
@@ -338,20 +340,32 @@ impl Core {
 
     /// What a four-letter word is answered on a connection; `None` while the server does not answer.
     pub(crate) fn four_letters(&self, connection: u64, word: &str) -> Result<Option<String>, StoreError> {
-        self.turn(|inner, _| inner.world.exhibitor.four_letters(connection, word, inner.world.now))
+        self.turn(|inner, _| {
+            let cluster = inner.connections.get(&connection)?;
+            inner
+                .world
+                .in_cluster(cluster, |shares, now| shares.four_letters(connection, word, now))
+                .flatten()
+        })
     }
 
     /// Hands a frame of a client to its server.
     pub(crate) fn frame(&self, connection: u64, frame: &[u8]) -> Result<Received, StoreError> {
         self.turn(|inner, changed| {
-            let now = inner.world.now;
-            let received = inner.world.exhibitor.receive(connection, frame, now);
+            let cluster = inner.connections.get(&connection).cloned().unwrap_or_default();
+            let heard = inner.world.in_cluster(&cluster, |shares, now| {
+                (shares.receive(connection, frame, now), shares.session(connection))
+            });
+            let (received, session) = heard.unwrap_or((Received::Last(Vec::new()), None));
             *changed |= received != Received::Later && !is_read(frame);
             // A server that does not serve sends the client away without a word, to try again: it waits, too.
             let waits = received == Received::Later || received == Received::Last(Vec::new());
-            *changed |= waits && matches!(self.clock, Clock::Instant) && inner.step(WAIT_STEP);
-            if let Some((session, timeout)) = inner.world.exhibitor.session(connection) {
-                inner.sessions.insert(session, Client { connection, timeout, heard: Instant::now() });
+            *changed |=
+                waits && matches!(self.clock, Clock::Instant) && inner.step(WAIT_STEP, Some(&cluster));
+            if let Some((session, timeout)) = session {
+                inner
+                    .sessions
+                    .insert(session, Client { connection, cluster, timeout, heard: Instant::now() });
             }
             received
         })
@@ -361,8 +375,13 @@ impl Core {
     /// clients look whenever anything moves.
     pub(crate) fn news(&self, connection: u64) -> Result<Option<Vec<Vec<u8>>>, StoreError> {
         let fetch = |inner: &mut Inner, changed: &mut bool| {
-            *changed |= inner.world.exhibitor.has_news(connection);
-            inner.world.exhibitor.fetch(connection)
+            let cluster = inner.connections.get(&connection)?;
+            let news = inner
+                .world
+                .in_cluster(cluster, |shares, _| (shares.has_news(connection), shares.fetch(connection)));
+            let (is_new, frames) = news?;
+            *changed |= is_new;
+            frames
         };
         match self.clock {
             Clock::Paced { .. } => self.turn(fetch),
@@ -373,7 +392,7 @@ impl Core {
     /// The client of a connection has gone.
     pub(crate) fn disconnect(&self, connection: u64) -> Result<(), StoreError> {
         self.turn(|inner, changed| {
-            inner.world.exhibitor.disconnect(connection);
+            inner.disconnect(connection);
             *changed = true;
         })
     }
@@ -421,25 +440,82 @@ impl Core {
 }
 
 impl Inner {
-    /// Takes the file lock and the newest version of the world.
-    fn begin(&mut self, fresh: impl FnOnce() -> Stored) -> Result<Option<Locked>, StoreError> {
+    /// Takes the file lock, and what other processes have made of the world.
+    fn begin(&mut self, fresh: impl FnOnce() -> World) -> Result<Option<Locked>, StoreError> {
         let Some(directory) = &mut self.directory else { return Ok(None) };
         let locked = directory.lock()?;
-        if let Some(stored) = directory.load(fresh)? {
-            self.world = stored.world;
-            self.anchor = stored.anchor;
-            self.reads.clear();
+        let path = directory.path().to_owned();
+        let unreadable = |problem| StoreError::Unreadable { path, problem };
+        match directory.news()? {
+            News::None => return Ok(Some(locked)),
+            News::Empty => {
+                directory.create()?;
+                let archive = directory.archive();
+                self.world = fresh();
+                self.world.settle_in(Some(archive));
+                self.anchor = wall();
+            }
+            News::Anew(rows, anchor) => {
+                self.world = World::assemble(&rows, Some(directory.archive())).map_err(unreadable)?;
+                self.anchor = anchor;
+            }
+            News::Changed(rows, anchor) => {
+                self.world.accept(&rows).map_err(unreadable)?;
+                self.anchor = anchor;
+            }
         }
+        self.reads.clear();
+        self.sync_listeners();
         Ok(Some(locked))
     }
 
-    /// Stores the world. When that fails the copy in memory is dropped: what could not be stored has not happened.
-    fn finish(&mut self, anchor: Time) -> Result<(), StoreError> {
-        self.reads.clear();
-        let Some(directory) = &mut self.directory else { return Ok(()) };
-        let stored = directory.store(&self.world, anchor);
-        self.anchor = anchor;
-        stored.inspect_err(|_| directory.forget())
+    /// Puts another world in the place of this one.
+    fn replace(&mut self, world: World) -> Result<(), StoreError> {
+        if let Some(directory) = &mut self.directory {
+            directory.renew()?;
+        }
+        self.world = world;
+        self.world.settle_in(self.directory.as_ref().map(Directory::archive));
+        Ok(())
+    }
+
+    /// Stores what a turn has changed, if anything; says whether. When that fails the copy in memory is dropped: what could not
+    /// be stored has not happened.
+    fn finish(&mut self, changed: bool) -> Result<bool, StoreError> {
+        let outcome = self.store();
+        if let (Err(_), Some(directory)) = (&outcome, &mut self.directory) {
+            directory.forget();
+        }
+        let changed = outcome? || changed;
+        if changed {
+            self.reads.clear();
+        }
+        let connected: BTreeSet<&ClusterKey> = self.connections.values().collect();
+        let homes: BTreeSet<String> =
+            connected.into_iter().filter_map(|key| self.world.cell_of(key)).map(str::to_owned).collect();
+        self.world.unload_idle(CELLS, |id| homes.contains(id));
+        Ok(changed)
+    }
+
+    fn store(&mut self) -> Result<bool, StoreError> {
+        let broken = self.world.residence.broken.take();
+        let path = self.directory.as_ref().map_or_else(PathBuf::new, |directory| directory.path().to_owned());
+        if let Some(problem) = broken {
+            return Err(StoreError::Unreadable { path, problem });
+        }
+        let changes = self
+            .world
+            .changes()
+            .map_err(|error| StoreError::Unreadable { path, problem: error.to_string() })?;
+        let gone = std::mem::take(&mut self.world.residence.gone);
+        if changes.is_empty() && gone.is_empty() {
+            return Ok(false);
+        }
+        if let Some(directory) = &mut self.directory {
+            self.anchor = wall();
+            directory.store(&changes, gone, self.anchor)?;
+        }
+        Ok(true)
     }
 
     /// Moves time on; whether something happened by it.
@@ -447,53 +523,47 @@ impl Inner {
         if target > self.world.now {
             self.anchor = wall();
         }
-        self.keep_sessions(target);
-        let due = self.world.next_event().is_some_and(|next| next <= target);
-        if due {
-            self.world.advance_to(target);
-        } else {
-            self.world.now = self.world.now.max(target);
-        }
-        due
+        self.world.residence.sessions = self.sessions.keys().copied().collect();
+        self.world.move_to(target)
     }
 
-    /// Keeps the sessions whose clients are there from running out of time.
-    fn keep_sessions(&mut self, until: Time) {
-        let sessions: Vec<i64> = self.sessions.keys().copied().collect();
-        if !sessions.is_empty() {
-            self.world.exhibitor.keep_alive(&sessions, until);
+    fn disconnect(&mut self, connection: u64) {
+        if let Some(cluster) = self.connections.remove(&connection) {
+            self.world.in_cluster(&cluster, |shares, _| shares.disconnect(connection));
         }
     }
 
     fn reap(&mut self, changed: &mut bool) {
         let silent = self.sessions.extract_if(.., |_, client| client.left().is_zero()).collect::<Vec<_>>();
         for (session, client) in silent {
-            self.world.exhibitor.disconnect(client.connection);
-            self.world.exhibitor.expire(session, self.world.now);
+            self.world.residence.sessions.retain(|known| *known != session);
+            self.world.in_cluster(&client.cluster, |shares, now| {
+                shares.disconnect(client.connection);
+                shares.expire(session, now);
+            });
             *changed = true;
         }
     }
 
-    fn step(&mut self, limit: Time) -> bool {
+    fn step(&mut self, limit: Time, cluster: Option<&str>) -> bool {
         let latest = self.world.now + limit;
-        let target = self.world.next_event().map_or(latest, |next| next.clamp(self.world.now + POLL, latest));
-        let happened = self.move_to(target);
-        self.sync_listeners();
-        happened
+        let next = self.world.next_event_for(cluster);
+        let target = next.map_or(latest, |next| next.clamp(self.world.now + POLL, latest));
+        self.move_to(target) || next.is_some_and(|next| next <= target)
     }
 
     /// A read that was asked before, with nothing changed since, polls for something: time moves to the next event.
     fn waiting_read(&mut self, request: &Request) -> bool {
-        if mutating(request) || self.world.next_event().is_none() {
+        let cluster = cluster_of(&request.service);
+        if mutating(request) || self.world.next_event_for(cluster).is_none() {
             return false;
         }
         let first = self.reads.insert(format!("{:?} {}", request.service, target_of(request)));
-        !first && self.step(WAIT_STEP)
+        !first && self.step(WAIT_STEP, cluster)
     }
 
     fn sync_listeners(&mut self) {
-        let keys: Vec<&String> = self.world.kubernetes.keys().collect();
-        self.listeners.sync(&keys);
+        self.listeners.sync(&self.world.clusters());
     }
 
     fn cut_now(&mut self, request: &Request, side: Side) -> bool {
@@ -519,29 +589,11 @@ fn mutating(request: &Request) -> bool {
         && request.query("dryRun").is_none()
 }
 
-/// What a request may change, as it was before: reads change nothing, unless they go through a pod's or a service's proxy
-/// to Exhibitor, which takes orders by GET.
-enum Before {
-    Read,
-    Proxied(Box<Shares>),
-    Written(Box<World>),
-}
-
-impl Before {
-    fn of(request: &Request, world: &mut World) -> Self {
-        match request.method.as_str() {
-            "GET" | "HEAD" | "OPTIONS" if !request.path.contains("/proxy") => Self::Read,
-            "GET" | "HEAD" | "OPTIONS" => Self::Proxied(Box::new(world.ensembles_now().clone())),
-            _ => Self::Written(Box::new(world.clone())),
-        }
-    }
-
-    fn differs(&self, world: &World) -> bool {
-        match self {
-            Self::Read => false,
-            Self::Proxied(before) => **before != world.exhibitor,
-            Self::Written(before) => **before != *world,
-        }
+/// The cluster that a request is about.
+pub(super) fn cluster_of(service: &Service) -> Option<&str> {
+    match service {
+        Service::Kubernetes(key) => Some(key),
+        Service::Compute | Service::Container | Service::Filestore | Service::Storage => None,
     }
 }
 

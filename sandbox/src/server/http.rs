@@ -175,7 +175,7 @@ async fn respond(
             }
             Answer::Later => {
                 arrived = Some(since);
-                if let Err(error) = core.wait().await {
+                if let Err(error) = core.wait(&request.service).await {
                     return Ok(whole(broken_state(&error)));
                 }
                 if !*running.borrow() {
@@ -197,7 +197,7 @@ fn stream(
         Service::Kubernetes(key) => key.clone(),
         Service::Compute | Service::Container | Service::Filestore | Service::Storage => String::new(),
     };
-    let core = Arc::clone(core);
+    let (core, service) = (Arc::clone(core), service.clone());
     tokio::spawn(async move {
         // A store that fails ends the watch; the client starts it again and is told why.
         while let Ok((lines, ended)) = core.watch(&cluster, &mut cursor) {
@@ -208,7 +208,7 @@ fn stream(
             if ended || sender.is_closed() || !*running.borrow() {
                 break;
             }
-            if idle && core.wait_for_watch().await.is_err() {
+            if idle && core.wait_for_watch(&service).await.is_err() {
                 break;
             }
         }

@@ -7,11 +7,13 @@ mod admin;
 mod clusters;
 mod core;
 mod http;
+mod offline;
 mod store;
 mod streams;
 mod tls;
 mod zookeeper;
 
+pub use offline::{read, reset, show, write};
 pub use store::StoreError;
 pub use tls::TlsError;
 
@@ -21,9 +23,8 @@ use crate::world::World;
 use clusters::{Listeners, Opened};
 use core::Core;
 use serde::Serialize;
-use serde_json::Value;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use store::Directory;
@@ -359,20 +360,4 @@ async fn accept_clusters(
             }
         });
     }
-}
-
-/// A summary of the world kept in a directory, for people: nothing is changed, time stands still.
-///
-/// # Errors
-/// When there is no readable sandbox.
-pub fn show(directory: &Path) -> Result<Value, StoreError> {
-    store::peek(directory).map(|world| world.summary())
-}
-
-/// Removes the world kept in a directory, damaged or not. Returns whether there was one.
-///
-/// # Errors
-/// When the directory is not a sandbox, or the file can't be removed.
-pub fn reset(directory: &Path) -> Result<bool, StoreError> {
-    store::remove(directory)
 }

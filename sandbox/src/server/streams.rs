@@ -1,6 +1,6 @@
 //! Streams into pods over WebSocket: Kubernetes' channels, numbered by each message's first byte.
 
-use super::core::Core;
+use super::core::{Core, cluster_of};
 use super::http::{Payload, refuse};
 use super::zookeeper;
 use crate::api::{Request, Response};
@@ -78,6 +78,7 @@ pub(crate) fn open(
         headers.insert(name, value);
     }
     let core = Arc::clone(core);
+    let cluster = cluster_of(&request.service).unwrap_or_default().to_owned();
     tokio::spawn(async move {
         let socket = match upgraded.await {
             Ok(upgraded) => {
@@ -88,7 +89,7 @@ pub(crate) fn open(
         let ended = match stream {
             PodStream::Exec { stdout, stderr, status } => exec(socket, [stdout, stderr], &status).await,
             PodStream::Forward { pod, address, ports } => {
-                forward(&core, socket, &pod, &address, &ports, running).await
+                forward(&core, socket, &pod, (&cluster, &address), &ports, running).await
             }
         };
         if let Err(error) = ended {
@@ -140,7 +141,7 @@ async fn forward(
     core: &Arc<Core>,
     socket: Socket,
     pod: &str,
-    address: &str,
+    (cluster, address): (&str, &str),
     ports: &[u16],
     running: watch::Receiver<bool>,
 ) -> Result<(), Error> {
@@ -154,10 +155,10 @@ async fn forward(
         let (sender, receiver) = mpsc::channel::<Bytes>(32);
         incoming.push(sender);
         let (core, running, outgoing) = (Arc::clone(core), running.clone(), outgoing.clone());
-        let (address, pod, port) = (address.to_owned(), pod.to_owned(), *port);
+        let (address, pod, port) = ((cluster.to_owned(), address.to_owned()), pod.to_owned(), *port);
         open.spawn(async move {
             let wire = zookeeper::Wire { incoming: receiver, outgoing: outgoing.clone(), channel };
-            if let Err(why) = zookeeper::serve(&core, &address, port, wire, running).await {
+            if let Err(why) = zookeeper::serve(&core, (&address.0, &address.1), port, wire, running).await {
                 let text = format!("error forwarding port {port} to pod {pod}: {why}");
                 let _ = outgoing.send((channel + 1, text.into_bytes())).await;
             }

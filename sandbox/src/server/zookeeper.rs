@@ -60,19 +60,19 @@ pub(crate) enum Refused {
     State(#[from] StoreError),
 }
 
-/// Serves one client of the port in the pod at this address, until either ends.
+/// Serves one client of the port in the pod of a cluster at this address, until either ends.
 ///
 /// # Errors
 /// When nobody listens on the port, or the state can't be read.
 pub(crate) async fn serve(
     core: &Arc<Core>,
-    address: &str,
+    (cluster, address): (&str, &str),
     port: u16,
     wire: Wire,
     running: watch::Receiver<bool>,
 ) -> Result<(), Refused> {
-    let number = core.connect(address, port)?.ok_or(Refused::NobodyListens(port))?;
-    let ended = Connection { core, number, wire, bytes: Vec::new() }.run(running).await;
+    let number = core.connect(cluster, address, port)?.ok_or(Refused::NobodyListens(port))?;
+    let ended = Connection { core, cluster, number, wire, bytes: Vec::new() }.run(running).await;
     let patience = core.patience(number);
     core.disconnect(number)?;
     if let Some(patience) = patience {
@@ -90,6 +90,7 @@ pub(crate) async fn serve(
 
 struct Connection<'c> {
     core: &'c Core,
+    cluster: &'c str,
     number: u64,
     wire: Wire,
     bytes: Vec<u8>,
@@ -114,7 +115,8 @@ impl Connection<'_> {
                 self.core.reap()?;
                 continue;
             }
-            let pause = patience.map_or(self.core.pause(), |left| left.min(self.core.pause()));
+            let pause = self.core.pause(Some(self.cluster));
+            let pause = patience.map_or(pause, |left| left.min(pause));
             tokio::select! {
                 bytes = self.wire.incoming.recv() => match bytes {
                     Some(bytes) => self.bytes.extend(bytes),

@@ -3,7 +3,7 @@
 use crate::support::{Reply, send};
 use serde_json::{Value, json};
 use zkprov_sandbox::server::{Options, Running, start};
-use zkprov_sandbox::world::Export;
+use zkprov_sandbox::views::Export;
 
 const ZONE: &str = "/compute/v1/projects/p/zones/us-east1-d";
 const REGION: &str = "/compute/v1/projects/p/regions/us-east1";
@@ -78,7 +78,7 @@ impl Cloud {
     }
 
     fn export(&self) -> Export {
-        let mut exports = self.0.world().expect("a world").compute.exports();
+        let mut exports = self.0.world().expect("a world").google.compute.exports();
         exports.pop().expect("an export")
     }
 }

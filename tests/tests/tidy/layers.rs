@@ -25,7 +25,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
         ],
     ),
     ("zkprov", &["zkprov-engine", "zkprov-plans", "zkprov-sandbox", "zkprov-templates"]),
-    ("zkprov-tests", &["zkprov"]),
+    ("zkprov-tests", &["zkprov", "zkprov-sandbox"]),
 ];
 
 /// Everything that `plans` and `templates` may pull in: parsers, data structures, text. None does I/O. A new name here is

@@ -189,5 +189,5 @@ fn state(member: &Member) -> Value {
 
 /// The activity log, newest line first.
 pub(super) fn activity_log(member: &Member) -> String {
-    member.log.iter().rev().map(|line| format!("{line}\n")).collect()
+    member.log.values().rev().map(|line| format!("{line}\n")).collect()
 }

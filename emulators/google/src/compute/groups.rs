@@ -12,24 +12,28 @@ use std::collections::BTreeMap;
 impl Compute {
     /// Makes the node VMs and instance group managers of GKE stand here, and no others of their kind.
     pub fn sync_nodes(&mut self, nodes: &[Node], now: Time, ids: &mut Ids) {
-        for node in &self.nodes {
-            if !nodes.iter().any(|other| path_of(other) == path_of(node)) {
-                self.resources.remove(&path_of(node));
-            }
+        let wanted: BTreeMap<String, &Node> = nodes.iter().map(|node| (path_of(node), node)).collect();
+        let gone: Vec<String> =
+            self.nodes.keys().filter(|path| !wanted.contains_key(*path)).cloned().collect();
+        for path in &gone {
+            self.nodes.remove(path);
+            self.resources.remove(path);
         }
-        for node in nodes {
+        for (path, node) in wanted {
             // Also when somebody deleted the VM: the group makes it again.
-            self.resources.entry(path_of(node)).or_insert_with(|| vm(node, now, ids));
-        }
-        if self.nodes != nodes {
-            self.nodes = nodes.to_vec();
+            if !self.resources.contains_key(&path) {
+                self.resources.insert(path.clone(), vm(node, now, ids));
+            }
+            if self.nodes.get(&path) != Some(node) {
+                self.nodes.insert(path, node.clone());
+            }
         }
     }
 
     /// Nodes of the zone by their group.
     fn by_group(&self, project: &str, zone: &str) -> BTreeMap<&str, Vec<&Node>> {
         let mut groups: BTreeMap<&str, Vec<&Node>> = BTreeMap::new();
-        for node in self.nodes.iter().filter(|node| node.project == project && node.zone == zone) {
+        for node in self.nodes.values().filter(|node| node.project == project && node.zone == zone) {
             groups.entry(node.group.as_str()).or_default().push(node);
         }
         groups

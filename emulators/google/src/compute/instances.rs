@@ -66,7 +66,9 @@ impl Compute {
             ],
         );
         set_fingerprint(&mut instance);
-        self.resources.extend(made);
+        for (path, disk) in made {
+            self.resources.insert(path, disk);
+        }
         for disk in
             disks.iter().filter_map(|disk| disk.get("source").and_then(Value::as_str).and_then(relative))
         {
@@ -348,7 +350,12 @@ impl Compute {
                 ("lastStartTimestamp", timestamp(now).into()),
             ],
         );
-        self.guests.entry(path.to_owned()).or_default().boot(now, script, ids.uuid());
+        if !self.guests.contains_key(path) {
+            self.guests.insert(path.to_owned(), Guest::default());
+        }
+        if let Some(guest) = self.guests.get_mut(path) {
+            guest.boot(now, script, ids.uuid());
+        }
     }
 
     /// Power off.
@@ -399,6 +406,8 @@ impl Compute {
         };
         let mut names = vec![format!("{name}.{zone}.c.{domain}.internal"), name.to_owned()];
         names.extend(internal_ip_of(instance));
-        Some(Export { names, up: guest.serves.as_deref() == Some(&share), path: share })
+        let network = instance.get("networkInterfaces")?.get(0)?.get("network")?.as_str()?;
+        let network = relative(network)?.to_owned();
+        Some(Export { network, names, up: guest.serves.as_deref() == Some(&share), path: share })
     }
 }

@@ -23,6 +23,7 @@ mod shape;
 
 use crate::api::{Answer, Context, Request, Response, Time};
 use crate::ids::Ids;
+use crate::table::{Rows, Table};
 use crate::views::{Export, Node};
 use failure::Failure;
 use guest::Guest;
@@ -43,18 +44,18 @@ type Document = Map<String, Value>;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Compute {
     /// By relative path, `projects/P/zones/Z/disks/D`.
-    resources: BTreeMap<String, Document>,
+    resources: Table<String, Document>,
     /// By relative path.
-    operations: BTreeMap<String, Operation>,
+    operations: Table<String, Operation>,
     /// The inside of each VM, by the instance's relative path.
-    guests: BTreeMap<String, Guest>,
-    /// Nodes of GKE, which stand among the instances.
-    nodes: Vec<Node>,
+    guests: Table<String, Guest>,
+    /// Nodes of GKE, which stand among the instances, by path.
+    nodes: Table<String, Node>,
     /// Instances that were reset, by path, until whoever else is concerned has heard of it.
     #[serde(default)]
     resets: Vec<String>,
     /// Operation that a request with a `requestId` began, so that a repetition gets the same one.
-    request_ids: BTreeMap<String, String>,
+    request_ids: Table<String, String>,
     /// The operation that the present request began.
     #[serde(skip)]
     begun: Option<String>,
@@ -172,8 +173,22 @@ impl Compute {
     /// Nodes of GKE whose machines were reset since this was asked last, by name.
     pub fn reset_nodes(&mut self) -> Vec<String> {
         let resets = std::mem::take(&mut self.resets);
-        let is_reset = |node: &&Node| resets.contains(&groups::path_of(node));
-        self.nodes.iter().filter(is_reset).map(|node| node.name.clone()).collect()
+        resets.iter().filter_map(|path| self.nodes.get(path)).map(|node| node.name.clone()).collect()
+    }
+
+    /// Whether a resource or a guest was touched since its row was last stored.
+    #[must_use]
+    pub fn is_touched(&self) -> bool {
+        self.resources.is_touched() || self.guests.is_touched()
+    }
+
+    /// What is kept row by row.
+    pub(crate) fn tables(&mut self, show: &mut dyn FnMut(&str, &mut dyn Rows)) {
+        show("compute/resources", &mut self.resources);
+        show("compute/operations", &mut self.operations);
+        show("compute/guests", &mut self.guests);
+        show("compute/nodes", &mut self.nodes);
+        show("compute/requestIds", &mut self.request_ids);
     }
 
     /// What file server VMs export.

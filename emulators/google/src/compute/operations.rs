@@ -165,7 +165,7 @@ impl Compute {
         old.sort();
         for (_, path) in old.into_iter().take(REMEMBERED / 4) {
             self.operations.remove(&path);
-            self.request_ids.retain(|_, operation| *operation != path);
+            self.request_ids.remove_where(.., |_, operation| *operation == path);
         }
     }
 

@@ -157,15 +157,20 @@ impl Container {
             }
             None => 14,
         };
-        // One /14 for each cluster, between the ranges of VMs (from 10.128) and 10.0: what is asked for fits in it.
-        let block = |octet: u32| format!("10.{octet}.0.0/{}", size.max(14));
-        let taken = |octet: u32| {
-            let prefix = format!("10.{octet}.");
+        // One /14 for each cluster, which what is asked for fits in: from 10.8.0.0 up to the VMs' ranges (from 10.128), then from the
+        // other ranges that a subnetwork may have (https://cloud.google.com/vpc/docs/subnets#valid-ranges).
+        let tens = (2..32).chain([1]).map(|nth| (10, nth * 4));
+        let others = [(172, 16..32), (100, 64..128)].into_iter();
+        let others = others.flat_map(|(first, range)| range.step_by(4).map(move |second| (first, second)));
+        let reserved = (240..255).flat_map(|first| (0..64).map(move |nth| (first, nth * 4)));
+        let taken = |(first, second): (u32, u32)| {
+            let prefix = format!("{first}.{second}.");
             self.clusters
                 .values()
                 .any(|other| other.project == project && other.pod_range.starts_with(&prefix))
         };
-        (1..32).map(|nth| nth * 4).find(|octet| !taken(*octet)).map(block).ok_or_else(|| {
+        let free = tens.chain(others).chain(reserved).find(|block| !taken(*block));
+        free.map(|(first, second)| format!("{first}.{second}.0.0/{}", size.max(14))).ok_or_else(|| {
             Failure::invalid(format!(
                 "The network \"default\" does not have available private IP space in 10.0.0.0/8 to reserve a /{size} \
                  block for pods for cluster \"{name}\"."

@@ -23,20 +23,20 @@ use crate::api::{Answer, ClusterKey, Context, Request, Response, Time};
 use crate::ids::Ids;
 use crate::rest::{Code, Failure, enums_as_numbers};
 use crate::schema::Api;
+use crate::table::{Rows, Table};
 use crate::views::{ClusterView, Node};
 use model::{Cluster, Kind, Operation, Pool};
 use places::Place;
 use route::{Route, Target};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 
 /// All of GKE.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Container {
-    clusters: BTreeMap<ClusterKey, Cluster>,
+    clusters: Table<ClusterKey, Cluster>,
     /// By name, which begins with the time: in the order they were made.
-    operations: BTreeMap<String, Operation>,
+    operations: Table<String, Operation>,
 }
 
 /// A message and its value.
@@ -159,6 +159,18 @@ impl Container {
         self.settle(now, ids);
     }
 
+    /// What is kept row by row.
+    pub(crate) fn tables(&mut self, show: &mut dyn FnMut(&str, &mut dyn Rows)) {
+        show("container/clusters", &mut self.clusters);
+        show("container/operations", &mut self.operations);
+    }
+
+    /// Whether a cluster was touched since its rows were last stored.
+    #[must_use]
+    pub fn is_touched(&self) -> bool {
+        self.clusters.is_touched()
+    }
+
     /// Node VMs of all clusters.
     #[must_use]
     pub fn nodes(&self) -> Vec<Node> {
@@ -177,6 +189,8 @@ impl Container {
             .map(|(key, cluster)| ClusterView {
                 key: key.clone(),
                 version: cluster.master_version.clone(),
+                network: render::network(cluster),
+                pod_range: cluster.pod_range.clone(),
                 nodes: render::nodes(cluster),
             })
             .collect()

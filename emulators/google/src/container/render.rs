@@ -261,6 +261,14 @@ fn metrics(operation: &Operation, now: Time) -> Vec<Value> {
 }
 
 /// Node VMs of a cluster.
+/// The network of a cluster, `projects/P/global/networks/N`.
+pub(super) fn network(cluster: &Cluster) -> String {
+    let named = cluster.spec.get("network").and_then(Value::as_str).unwrap_or("default");
+    let path =
+        cluster.spec.get("networkConfig").and_then(|config| config.get("network")).and_then(Value::as_str);
+    path.map_or_else(|| format!("projects/{}/global/networks/{named}", cluster.project), str::to_owned)
+}
+
 pub(super) fn nodes(cluster: &Cluster) -> Vec<Node> {
     let node_tag = format!("gke-{}-{}-node", cluster.name, cluster.id.get(..8).unwrap_or_default());
     let mut out = Vec::new();

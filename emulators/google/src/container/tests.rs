@@ -148,7 +148,7 @@ fn regional_clusters_have_nodes_in_three_zones_and_share_no_address() {
     let all = gke.get("/v1/projects/p/locations/-/clusters");
     let ranges: Vec<&str> =
         all["clusters"].as_array().unwrap().iter().filter_map(|c| c["clusterIpv4Cidr"].as_str()).collect();
-    assert_eq!(ranges, ["10.4.0.0/14", "10.8.0.0/14"]);
+    assert_eq!(ranges, ["10.8.0.0/14", "10.12.0.0/14"]);
     assert_eq!(gke.get("/v1/projects/other/zones/-/clusters"), json!({}));
 }
 

@@ -160,12 +160,17 @@ impl Instance {
         Range::parse(self.network()?.get("reservedIpRange")?.as_str()?)
     }
 
-    /// What it exports, once it is there.
-    pub(super) fn export(&self) -> Option<Export> {
+    /// What it exports, once it is there. Its full name says the project that a network without one is in.
+    pub(super) fn export(&self, name: &str) -> Option<Export> {
+        let project = name.split('/').nth(1).unwrap_or_default();
+        let network = match self.network()?.get("network").and_then(Value::as_str).unwrap_or("default") {
+            path if path.starts_with("projects/") => path.to_owned(),
+            short => format!("projects/{project}/global/networks/{short}"),
+        };
         let address = self.network()?.pointer("/ipAddresses/0")?.as_str()?;
         let share = self.share()?.get("name")?.as_str()?;
         let up = self.ready && !self.deleting;
-        Some(Export { names: vec![address.to_owned()], path: format!("/{share}"), up })
+        Some(Export { network, names: vec![address.to_owned()], path: format!("/{share}"), up })
     }
 }
 

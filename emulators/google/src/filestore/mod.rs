@@ -12,11 +12,11 @@ use crate::container::places::Place;
 use crate::ids::Ids;
 use crate::rest::{Code, Failure, Version, enums_as_numbers, timestamp};
 use crate::schema::Api;
+use crate::table::{Rows, Table};
 use crate::views::Export;
 use instance::Instance;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 
 /// Milliseconds of virtual time that operations take.
 const CREATE: Time = 180_000;
@@ -26,8 +26,8 @@ const DELETE: Time = 60_000;
 /// All of Filestore. Both maps go by full name, `projects/P/locations/L/…/N`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Filestore {
-    instances: BTreeMap<String, Instance>,
-    operations: BTreeMap<String, Operation>,
+    instances: Table<String, Instance>,
+    operations: Table<String, Operation>,
 }
 
 /// A long-running operation. Its state is a function of the time.
@@ -243,6 +243,18 @@ impl Filestore {
         Ok(instance)
     }
 
+    /// Whether an instance was touched since its row was last stored.
+    #[must_use]
+    pub fn is_touched(&self) -> bool {
+        self.instances.is_touched()
+    }
+
+    /// What is kept row by row.
+    pub(crate) fn tables(&mut self, show: &mut dyn FnMut(&str, &mut dyn Rows)) {
+        show("filestore/instances", &mut self.instances);
+        show("filestore/operations", &mut self.operations);
+    }
+
     /// When something happens next by itself.
     #[must_use]
     pub fn next_event(&self) -> Option<Time> {
@@ -251,7 +263,11 @@ impl Filestore {
 
     /// Carries out what is due.
     pub fn advance(&mut self, now: Time, ids: &mut Ids) {
-        for operation in self.operations.values_mut().filter(|own| !own.settled && own.end <= now) {
+        let due = |operation: &Operation| !operation.settled && operation.end <= now;
+        let due: Vec<String> =
+            self.operations.iter().filter(|(_, own)| due(own)).map(|(name, _)| name.clone()).collect();
+        for name in due {
+            let Some(operation) = self.operations.get_mut(&name) else { continue };
             operation.settled = true;
             match operation.verb {
                 Verb::Delete => {
@@ -269,7 +285,7 @@ impl Filestore {
     /// What the instances export.
     #[must_use]
     pub fn exports(&self) -> Vec<Export> {
-        self.instances.values().filter_map(Instance::export).collect()
+        self.instances.iter().filter_map(|(name, instance)| instance.export(name)).collect()
     }
 }
 

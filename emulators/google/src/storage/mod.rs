@@ -12,6 +12,7 @@ mod upload;
 
 use crate::api::{Answer, Context, Request, Response, Time};
 use crate::rest::{base64, project_number, timestamp};
+use crate::table::{Rows, Table};
 use failure::Failure;
 use object::Object;
 use serde::{Deserialize, Serialize};
@@ -49,10 +50,17 @@ struct Bucket {
     project: String,
     created: Time,
     given: Map<String, Value>,
-    objects: BTreeMap<String, Object>,
+    objects: Table<String, Object>,
 }
 
 impl Storage {
+    /// What is kept row by row.
+    pub(crate) fn tables(&mut self, show: &mut dyn FnMut(&str, &mut dyn Rows)) {
+        for (name, bucket) in &mut self.buckets {
+            show(&format!("storage/{name}"), &mut bucket.objects);
+        }
+    }
+
     /// Answers a request.
     pub fn handle(&mut self, request: &Request, context: &mut Context<'_>) -> Answer {
         let reply = self.reply(request, context);
@@ -149,7 +157,7 @@ impl Storage {
             let why = "Your previous request to create the named bucket succeeded and you already own it.";
             return Err(Failure::new(409, "conflict", why));
         }
-        let bucket = Bucket { project, created: context.now, given, objects: BTreeMap::new() };
+        let bucket = Bucket { project, created: context.now, given, objects: Table::default() };
         let value = bucket.render(&name);
         self.buckets.insert(name, bucket);
         Ok(value)

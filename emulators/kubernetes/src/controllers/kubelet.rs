@@ -267,8 +267,9 @@ impl Step<'_, '_> {
     fn prepare(&mut self, run: &mut Run, pod: &Value) {
         let now = self.registry.now;
         if run.address.is_none() {
-            let number = node_number(self.registry, &run.node);
-            run.address = Some(self.registry.addresses.pod(number));
+            let node = self.registry.store.get(Kind::Node, "", &run.node);
+            let range = node.and_then(|node| text(node, "/spec/podCIDR")).unwrap_or("10.8.0.0/24").to_owned();
+            run.address = Some(self.registry.addresses.pod(&range));
             self.write(run, pod, Some(("ContainerCreating", "")));
         }
         let mut wait = LOOK_UP;
@@ -445,12 +446,4 @@ fn container_status(run: &Run, name: &str, image: &str, waiting: Option<(&str, &
         tree::put(&mut status, "/imageID", image);
     }
     status
-}
-
-/// The number of a node, from its range of pod addresses.
-fn node_number(registry: &Registry<'_>, node: &str) -> u32 {
-    let range = registry.store.get(Kind::Node, "", node).and_then(|node| text(node, "/spec/podCIDR"));
-    let mut parts = range.unwrap_or("10.8.0.0/24").split('.').filter_map(|part| part.parse::<u32>().ok());
-    let (_, high, low) = (parts.next(), parts.next().unwrap_or(8), parts.next().unwrap_or(0));
-    high.saturating_sub(8) * 256 + low
 }
