@@ -152,11 +152,11 @@ struct Head {
 }
 
 impl World {
-    /// What has changed since this was last called, everything at the first. Nothing has when only time went by.
+    /// What has changed since this was last called, everything at the first. That time went by is a change only if `moment`.
     ///
     /// # Errors
     /// When a value has no JSON.
-    pub(crate) fn changes(&mut self) -> serde_json::Result<Vec<(Part, Vec<Row>)>> {
+    pub(crate) fn changes(&mut self, moment: bool) -> serde_json::Result<Vec<(Part, Vec<Row>)>> {
         let all = std::mem::take(&mut self.residence.renewed);
         let mut changes = Vec::new();
         let mut google = rows_of(&mut self.google, all)?;
@@ -189,7 +189,7 @@ impl World {
         changes.retain(|(_, rows)| !rows.is_empty());
         let ids = serde_json::to_string(&self.ids)?;
         let drawn = self.residence.rests.insert(Part::Head, digest(&ids)) != Some(digest(&ids));
-        if !changes.is_empty() || drawn || !self.residence.gone.is_empty() {
+        if moment || !changes.is_empty() || drawn || !self.residence.gone.is_empty() {
             let head = serde_json::to_string(&Head { now: self.now, ids: self.ids.clone() })?;
             changes.push((
                 Part::Head,

@@ -107,6 +107,12 @@ impl World {
         while let Some(next) = self.google.next_event().filter(|next| *next <= target) {
             self.now = self.now.max(next);
             self.google.advance(self.now, &mut self.ids);
+            // There are no pods here: a node that is to be drained is empty at once.
+            for view in self.google.container.running_clusters() {
+                let drained = view.nodes.iter().filter(|node| node.draining.is_some());
+                let drained: Vec<String> = drained.map(|node| node.name.clone()).collect();
+                self.google.container.drained(&view.key, &drained, self.now);
+            }
         }
         self.now = target;
         self.google.advance(target, &mut self.ids);

@@ -453,7 +453,7 @@ impl Inner {
                 let archive = directory.archive();
                 self.world = fresh();
                 self.world.settle_in(Some(archive));
-                self.anchor = wall();
+                self.store(false)?;
             }
             News::Anew(rows, anchor) => {
                 self.world = World::assemble(&rows, Some(directory.archive())).map_err(unreadable)?;
@@ -482,7 +482,7 @@ impl Inner {
     /// Stores what a turn has changed, if anything; says whether. When that fails the copy in memory is dropped: what could not
     /// be stored has not happened.
     fn finish(&mut self, changed: bool) -> Result<bool, StoreError> {
-        let outcome = self.store();
+        let outcome = self.store(changed);
         if let (Err(_), Some(directory)) = (&outcome, &mut self.directory) {
             directory.forget();
         }
@@ -497,7 +497,8 @@ impl Inner {
         Ok(changed)
     }
 
-    fn store(&mut self) -> Result<bool, StoreError> {
+    /// Stores what has changed, and the present moment if `moment`; says whether there was anything.
+    fn store(&mut self, moment: bool) -> Result<bool, StoreError> {
         let broken = self.world.residence.broken.take();
         let path = self.directory.as_ref().map_or_else(PathBuf::new, |directory| directory.path().to_owned());
         if let Some(problem) = broken {
@@ -505,7 +506,7 @@ impl Inner {
         }
         let changes = self
             .world
-            .changes()
+            .changes(moment)
             .map_err(|error| StoreError::Unreadable { path, problem: error.to_string() })?;
         let gone = std::mem::take(&mut self.world.residence.gone);
         if changes.is_empty() && gone.is_empty() {

@@ -42,7 +42,7 @@ pub fn write(directory: &Path, world: World) -> Result<(), StoreError> {
         path: directory.path().to_owned(),
         problem: error.to_string(),
     };
-    let changes = world.changes().map_err(problem)?;
+    let changes = world.changes(true).map_err(problem)?;
     directory.store(&changes, [], wall())
 }
 

@@ -58,18 +58,24 @@ async fn a_directory_of_something_else_is_refused() {
 
 #[tokio::test]
 async fn a_damaged_or_foreign_state_is_refused_and_left_as_it_is() {
-    for text in [
-        "{\"format\":\"zkprov-sandbox\",\"version\":1,\"anch",
-        "[]",
-        r#"{"format":"zkprov-sandbox","version":99}"#,
+    for (damage, complaint) in [
+        ((|state| state.truncate(60)) as fn(&mut Vec<u8>), "no database"),
+        (|state| state.truncate(4_200), "cut"),
+        (|state| state.truncate(4_096), "damaged"),
+        (|state| state[100..].fill(7), "damaged"),
+        (|state| *state = b"[]".to_vec(), "no database"),
+        (|state| state[63] = 99, "its version is 99"),
+        (|state| state[71] = 0, "not written by zkprov"),
     ] {
         let dir = tempfile::tempdir().unwrap();
         drop(start(kept(dir.path())).await.unwrap());
-        let file = dir.path().join("world.json");
-        fs::write(&file, text).unwrap();
+        let file = dir.path().join("world.db");
+        let mut state = fs::read(&file).unwrap();
+        damage(&mut state);
+        fs::write(&file, &state).unwrap();
         let error = start(kept(dir.path())).await.unwrap_err().to_string();
-        assert!(error.contains("zkprov sandbox reset"), "{error}");
-        assert_eq!(fs::read_to_string(&file).unwrap(), text);
+        assert!(error.contains("zkprov sandbox reset") && error.contains(complaint), "{complaint}: {error}");
+        assert!(fs::read(&file).unwrap() == state, "{complaint}: it is not as it was");
         assert!(zkprov_sandbox::show(dir.path()).is_err());
         assert!(zkprov_sandbox::reset(dir.path()).unwrap());
         start(kept(dir.path())).await.unwrap();
@@ -80,13 +86,39 @@ async fn a_damaged_or_foreign_state_is_refused_and_left_as_it_is() {
 async fn a_state_damaged_while_it_is_served_is_not_overwritten() {
     let dir = tempfile::tempdir().unwrap();
     let sandbox = start(kept(dir.path())).await.unwrap();
-    let file = dir.path().join("world.json");
+    let file = dir.path().join("world.db");
     fs::write(&file, "{").unwrap();
     let reply = send(&sandbox.compute, "POST", "/_sandbox/advance", r#"{"seconds":1}"#).await.unwrap();
     assert_eq!(reply.status, 500);
     assert!(reply.body.contains("left as it is"), "{}", reply.body);
     drop(sandbox);
     assert_eq!(fs::read_to_string(&file).unwrap(), "{");
+}
+
+#[tokio::test]
+async fn a_state_of_an_earlier_version_is_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let former = r#"{"format":"zkprov-sandbox","version":1,"anchor":1,"world":{}}"#;
+    fs::write(dir.path().join(".zkprov-sandbox.lock"), "").unwrap();
+    fs::write(dir.path().join("world.json"), former).unwrap();
+    let error = start(kept(dir.path())).await.unwrap_err().to_string();
+    assert!(error.contains("an earlier version of zkprov wrote it"), "{error}");
+    assert_eq!(fs::read_to_string(dir.path().join("world.json")).unwrap(), former);
+    assert!(zkprov_sandbox::reset(dir.path()).unwrap());
+    start(kept(dir.path())).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_world_that_is_forgotten_while_it_is_served_begins_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let sandbox = start(kept(dir.path())).await.unwrap();
+    let disks = "/compute/v1/projects/p/zones/us-east1-d/disks";
+    let made = send(&sandbox.compute, "POST", disks, r#"{"name":"d","sizeGb":"10"}"#).await.unwrap();
+    assert_eq!(made.status, 200, "{}", made.body);
+    assert!(zkprov_sandbox::reset(dir.path()).unwrap());
+    assert!(!zkprov_sandbox::reset(dir.path()).unwrap(), "there is none any more");
+    let gone = send(&sandbox.compute, "GET", &format!("{disks}/d"), "").await.unwrap();
+    assert_eq!(gone.status, 404);
 }
 
 #[tokio::test]

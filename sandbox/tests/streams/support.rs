@@ -94,7 +94,8 @@ impl Bench {
     /// What each member of the ensemble's list is.
     pub(crate) fn modes(&self) -> Vec<Option<&'static str>> {
         let world = self.sandbox.world().unwrap();
-        let text = world.exhibitor.properties("files:/data").unwrap_or_default().to_owned();
+        let share = world.exhibitor.keys().next().cloned().unwrap_or_default();
+        let text = world.exhibitor.properties(&share).unwrap_or_default().to_owned();
         let line = text.lines().find(|line| line.contains("servers-spec=")).unwrap_or_default();
         let spec = line.split_once('=').map_or("", |(_, spec)| spec).replace("\\:", ":");
         let hosts = spec.split(',').filter_map(|entry| Some(entry.split_once(':')?.1.to_owned()));
