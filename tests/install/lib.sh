@@ -19,3 +19,35 @@ from_pypi_or_cargo() {
   fi
   echo "$dir/bin/$tool"
 }
+
+# Prints the folder $1 of the cache, in which the files $3... are. Where one of them is missing, the function $2 fills a new
+# folder first, whose path is its argument.
+folder_of() {
+  local folder=$cache/$1 fill=$2
+  shift 2
+  if ! has_all "$folder" "$@"; then
+    mkdir -p "$cache"
+    work=$(mktemp -d "$folder.XXXXXX")
+    trap 'rm -rf "$work"' EXIT
+    "$fill" "$work" >&2
+    chmod 755 "$work"
+    # Another run may have been quicker: then its folder stays.
+    if ! has_all "$folder" "$@"; then
+      rm -rf "$folder" && mv "$work" "$folder"
+    fi
+  fi
+  echo "$folder"
+}
+
+has_all() {
+  local folder=$1 file
+  shift
+  for file; do [[ -s $folder/$file ]] || return 1; done
+}
+
+# Downloads the wheels $2... of PyPI into the folder $1, without what they depend on.
+wheels() {
+  local to=$1
+  shift
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --dest "$to" "$@"
+}

@@ -1,4 +1,5 @@
-//! What the API knows of each type: its fields and how they merge. The data is in `schema.txt`.
+//! What the API knows of each type: its fields and how they merge. The data is in `schema.txt`, which
+//! `emulators/schemas/generate` writes from Kubernetes' OpenAPI definitions.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;

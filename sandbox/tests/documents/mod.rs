@@ -7,7 +7,7 @@ use std::path::PathBuf;
 const VERSION: &str = "2.202.0";
 
 /// Where the script leaves the documents.
-pub(crate) fn folder() -> PathBuf {
+fn folder() -> PathBuf {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = || variable("HOME").unwrap_or_default().join(".cache");
     variable("XDG_CACHE_HOME").unwrap_or_else(home).join(format!("zkprov/discovery-{VERSION}"))
@@ -42,19 +42,6 @@ impl Document {
     /// Whether a method has a parameter, of its own or as every method has it.
     pub(crate) fn has_parameter(&self, method: &Value, name: &str) -> bool {
         [method, &self.0].iter().any(|holder| holder["parameters"].get(name).is_some())
-    }
-
-    /// Fields of a message; `Message.field` is a message described in place.
-    pub(crate) fn properties(&self, message: &str) -> Option<&Map<String, Value>> {
-        let mut parts = message.split('.');
-        let mut schema = &self.0["schemas"][parts.next()?];
-        for part in parts {
-            schema = &schema["properties"][part];
-            if let Some(items) = schema.get("items") {
-                schema = items;
-            }
-        }
-        schema["properties"].as_object()
     }
 
     /// Checks a value against a schema and adds what is wrong to `out`.

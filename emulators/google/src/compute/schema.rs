@@ -1,5 +1,6 @@
 //! Bodies are checked against the field names and types of Google's discovery document (`schema.json`: message, field,
-//! type), and put into the form in which they come back: 64-bit integers as strings, nulls dropped.
+//! type; written by `emulators/schemas/generate`), and put into the form in which they come back: 64-bit integers as strings,
+//! nulls dropped.
 
 use super::failure::Failure;
 use serde_json::{Map, Value};

@@ -1,6 +1,6 @@
 //! What the GKE and Filestore APIs know of each field: names, JSON types, enum values, presence.
 //!
-//! The tables beside this file are written by `generate.py` from Google's own discovery documents. The world uses them to
+//! The tables beside this file are written by `emulators/schemas/generate` from Google's own discovery documents. The world uses them to
 //! refuse what the real services refuse (unknown fields and enum values), to drop what proto3 drops, and to answer enums
 //! as numbers.
 

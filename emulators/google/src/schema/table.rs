@@ -1,4 +1,4 @@
-//! One API's table, as `generate.py` writes it.
+//! One API's table, as `emulators/schemas/generate` writes it.
 
 use crate::rest::Version;
 use serde::Deserialize;
