@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::operations::{Begin, Effect, resolve, set, takes, timestamp};
 use super::route::{Route, link, relative};
 use super::shape::{attached_disk, metadata_of, scheduling, set_fingerprint, shielded_config, tags_of};
-use super::{Change, Compute, Document, schema, set_labels, unsupported};
+use super::{Change, Compute, Document, flag, schema, set_labels, unsupported};
 use crate::api::{Context, Request};
 use serde_json::{Value, json};
 
@@ -158,8 +158,8 @@ impl Compute {
                 slow("setScheduling")
             }
             "setDeletionProtection" => {
-                // The API's default is to protect.
-                let on = request.query("deletionProtection").is_none_or(|on| on == "true");
+                // The parameter's default in the discovery document.
+                let on = flag(request, "deletionProtection", true)?;
                 set(self.get_mut(path)?, [("deletionProtection", on.into())]);
                 slow("setDeletionProtection")
             }

@@ -23,6 +23,7 @@ mod shape;
 
 use crate::api::{Answer, Context, Request, Response, Time};
 use crate::ids::Ids;
+use crate::rest;
 use crate::world::{Export, Node};
 use failure::Failure;
 use guest::Guest;
@@ -35,6 +36,18 @@ use std::collections::BTreeMap;
 
 /// The longest that `wait` waits, in virtual milliseconds.
 const LONGEST_WAIT: Time = 120_000;
+
+/// Parameters of queries that are booleans, of the methods that are here.
+const BOOLEANS: &[&str] = &[
+    "autoDelete",
+    "deletionProtection",
+    "discardLocalSsd",
+    "forceAttach",
+    "guestFlush",
+    "includeAllScopes",
+    "noGracefulShutdown",
+    "returnPartialSuccess",
+];
 
 /// A resource as a GET returns it.
 type Document = Map<String, Value>;
@@ -79,6 +92,7 @@ impl Compute {
     fn respond(&mut self, request: &Request, context: &mut Context<'_>) -> Result<Reply, Failure> {
         let route = Route::parse(&request.segments()).ok_or_else(|| Failure::not_found(&request.path))?;
         check_place(&route)?;
+        rest::check_booleans(request, BOOLEANS).map_err(Failure::malformed)?;
         let verb = route.verb.as_deref();
         match (request.method.as_str(), route.collection.as_str(), verb) {
             ("GET", _, _) => self.read(request, &route).map(Reply::Now),
@@ -302,6 +316,12 @@ fn fingerprint(content: &Value) -> String {
     let number = digest.iter().take(8).fold(0u128, |value, byte| (value << 8) | u128::from(*byte)) << 2;
     let letters = (0..11).rev().map(|place| usize::try_from((number >> (6 * place)) & 63).unwrap_or(0));
     letters.filter_map(|at| LETTERS.get(at)).map(|byte| char::from(*byte)).chain(['=']).collect()
+}
+
+/// A boolean of the query, or its default.
+fn flag(request: &Request, name: &str, default: bool) -> Result<bool, Failure> {
+    let given = rest::boolean(request, name);
+    given.map(|given| given.unwrap_or(default)).map_err(Failure::malformed)
 }
 
 fn unsupported(request: &Request) -> Failure {
