@@ -5,6 +5,7 @@
 //! operation then runs for a while; what starts, stops or removes a resource takes effect at the operation's end.
 
 mod addresses;
+mod batch;
 pub(crate) mod catalog;
 mod disks;
 mod failure;
@@ -12,6 +13,7 @@ mod firewalls;
 mod groups;
 mod guest;
 mod instance_calls;
+mod instance_update;
 mod instances;
 mod list;
 mod operations;
@@ -20,6 +22,8 @@ mod reads;
 mod route;
 mod schema;
 mod shape;
+mod snapshots;
+mod suspension;
 
 use crate::api::{Answer, Context, Request, Response, Time};
 use crate::ids::Ids;
@@ -82,6 +86,9 @@ enum Reply {
 impl Compute {
     /// Answers a request.
     pub fn handle(&mut self, request: &Request, context: &mut Context<'_>) -> Answer {
+        if batch::is_batch(request) {
+            return self.batch(request, context);
+        }
         match self.respond(request, context) {
             Ok(Reply::Now(value)) => Response::json(200, &value).into(),
             Ok(Reply::Later) => Answer::Later,
@@ -96,6 +103,10 @@ impl Compute {
         let verb = route.verb.as_deref();
         match (request.method.as_str(), route.collection.as_str(), verb) {
             ("GET", _, _) => self.read(request, &route).map(Reply::Now),
+            ("POST", "instanceGroupManagers", Some("listManagedInstances"))
+            | ("POST", "instanceGroups", Some("listInstances")) => {
+                self.list_group(request, &route).map(Reply::Now)
+            }
             ("POST", "operations", Some("wait")) => self.wait(&route, context),
             ("DELETE", "operations", None) => {
                 let path = route.path();
@@ -140,6 +151,7 @@ impl Compute {
             "addresses" => self.change_addresses(change, context),
             "firewalls" => self.change_firewalls(change, context),
             "resourcePolicies" => self.change_policies(change, context),
+            "snapshots" => self.change_snapshots(change, context),
             _ => Err(unsupported(request)),
         }?;
         if let (Some(key), Some(operation)) = (key, self.begun.take()) {

@@ -305,9 +305,8 @@ pub(super) fn maintenance(given: Option<&Value>) -> Value {
     if let Some(Value::Object(daily)) = policy.pointer_mut("/window/dailyMaintenanceWindow") {
         daily.insert("duration".to_owned(), json!("PT4H0M0S"));
     }
-    let window = policy
-        .get("window")
-        .filter(|window| window.as_object().is_some_and(|fields| !fields.is_empty()));
+    let window =
+        policy.get("window").filter(|window| window.as_object().is_some_and(|fields| !fields.is_empty()));
     let version = sha256_hex(&window.map(Value::to_string).unwrap_or_default(), 8);
     match window {
         Some(window) => json!({ "window": window, "resourceVersion": version }),

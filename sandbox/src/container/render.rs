@@ -119,7 +119,8 @@ fn control_plane(cluster: &Cluster, endpoints: &Endpoints, out: &mut Map<String,
     if cluster.ready {
         auth["clusterCaCertificate"] = json!(base64(endpoints.ca_pem.as_bytes()));
         let public = endpoints.clusters.get(&key(&cluster.project, &cluster.place, &cluster.name));
-        let private = format!("10.{}.15.{}", catalog::octet(cluster.place.region()), 2 + cluster.serial % 250);
+        let private =
+            format!("10.{}.15.{}", catalog::octet(cluster.place.region()), 2 + cluster.serial % 250);
         if let Some(public) = public {
             access::show(out, &Addresses { dns, private, public: public.clone() });
         }

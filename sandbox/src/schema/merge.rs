@@ -1,7 +1,7 @@
 //! Updates that name a part of a message.
 
-use super::table::{Field, Kind, Shape, Table};
 use super::Api;
+use super::table::{Field, Kind, Shape, Table};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -93,7 +93,11 @@ mod tests {
             ("desiredVerticalPodAutoscaling", json!({"enabled": true})),
             ("desiredDnsConfig", json!({"clusterDns": "CLOUD_DNS", "clusterDnsScope": "VPC_SCOPE"})),
         ] {
-            assert_eq!(Api::Container.merge("ClusterUpdate", field, &present, json!({})), json!({}), "{field}");
+            assert_eq!(
+                Api::Container.merge("ClusterUpdate", field, &present, json!({})),
+                json!({}),
+                "{field}"
+            );
         }
     }
 }
