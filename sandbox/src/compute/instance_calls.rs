@@ -254,7 +254,7 @@ impl Compute {
             return Err(no_such_device(name));
         };
         if gone.get("boot") == Some(&Value::Bool(true)) {
-            self.stopped(&path, "The boot disk cannot be detached while the instance runs")?;
+            self.stopped(&path, "To detach the boot disk, the instance must be in TERMINATED state.")?;
         }
         set(self.get_mut(&path)?, [("disks", kept.into())]);
         if let Some(disk) = gone.get("source").and_then(Value::as_str).and_then(relative) {

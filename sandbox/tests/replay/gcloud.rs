@@ -1,4 +1,5 @@
 //! What gcloud sends: requests recorded from it, sent to a world whose state they should bring about.
+#![expect(clippy::unwrap_used, reason = "a broken recording ends the test")]
 
 use serde_json::{Value, json};
 use zkprov_sandbox::api::{Answer, Endpoints, Request, Response, Service, decode_query};
@@ -114,6 +115,27 @@ fn deletion_protection_protects() {
     let refused = gcloud.call("POST", &target, &Value::Null, 400);
     assert_eq!(refused["error"]["message"], "Invalid value at 'deletion_protection' (TYPE_BOOL), \"off\"");
     assert_eq!(gcloud.get(&vm)["deletionProtection"], true);
+}
+
+#[test]
+fn every_api_refuses_what_is_no_boolean() {
+    let instances = format!("{ZONE}/instances?returnPartialSuccess");
+    let files = "/v1/projects/my-project/locations/-/instances?returnPartialSuccess";
+    for (service, target, says) in [
+        (Service::Compute, instances.as_str(), "return_partial_success"),
+        (Service::Container, "/v1/projects/my-project/locations/-/clusters?prettyPrint", "pretty_print"),
+        (Service::Filestore, files, "return_partial_success"),
+        (Service::Storage, "/storage/v1/b?project=my-project&returnPartialSuccess", "return_partial_success"),
+    ] {
+        let mut gcloud = Gcloud::new(service, "");
+        // As gcloud, Go and the documents spell them.
+        for value in ["True", "true", "1", "FALSE"] {
+            gcloud.get(&format!("{target}={value}"));
+        }
+        let refused = gcloud.call("GET", &format!("{target}=maybe"), &Value::Null, 400);
+        let says = format!("Invalid value at '{says}' (TYPE_BOOL), \"maybe\"");
+        assert_eq!(refused["error"]["message"], says);
+    }
 }
 
 #[test]
