@@ -326,6 +326,7 @@ fn storage_answers_are_known_to_its_discovery_document() {
     session.storage("GET", "/storage/v1/b?project=p", &Value::Null);
     session.storage("GET", "/storage/v1/b/backups", &Value::Null);
     session.storage("GET", "/storage/v1/b/backups/storageLayout", &Value::Null);
+    session.storage("GET", "/storage/v1/b/backups/managedFolders?pageSize=1000", &Value::Null);
     let lifecycle = json!({ "rule": [{ "action": { "type": "Delete" }, "condition": { "age": 30 } }] });
     let changes =
         json!({ "lifecycle": lifecycle, "versioning": { "enabled": true }, "labels": { "a": "b" } });
@@ -345,7 +346,7 @@ fn storage_answers_are_known_to_its_discovery_document() {
     session.storage("GET", "/storage/v1/b/backups/o?versions=true", &Value::Null);
     session.storage("DELETE", &format!("{object}?generation=1795007200000000"), &Value::Null);
     session.storage("DELETE", "/storage/v1/b/backups", &Value::Null);
-    assert_eq!(session.finish().len(), 10);
+    assert_eq!(session.finish().len(), 11);
 }
 
 #[test]

@@ -91,7 +91,7 @@ impl Compute {
         }
         let snapshot = match body.get("sourceSnapshot").and_then(Value::as_str) {
             None => None,
-            Some(reference) => Some(self.from_snapshot(&route.project, reference)?),
+            Some(reference) => Some(self.snapshot_on_disk(&route.project, reference)?),
         };
         let image = match body.get("sourceImage").and_then(Value::as_str) {
             None => None,

@@ -130,7 +130,11 @@ impl Compute {
     }
 
     /// What a new disk has from a snapshot: its smallest size in GB, and fields.
-    pub(super) fn from_snapshot(&self, project: &str, reference: &str) -> Result<(u64, Document), Failure> {
+    pub(super) fn snapshot_on_disk(
+        &self,
+        project: &str,
+        reference: &str,
+    ) -> Result<(u64, Document), Failure> {
         let path = resolve(reference, &format!("projects/{project}/global"), "snapshots");
         let snapshot = self.get(&path)?;
         if snapshot.get("status").and_then(Value::as_str) != Some("READY") {

@@ -8,6 +8,7 @@
 use super::model::{Change, fill, set};
 use crate::schema::Api;
 use serde_json::{Map, Value, json};
+use std::net::Ipv4Addr;
 
 const ENDPOINTS: &str = "controlPlaneEndpointsConfig";
 const NETWORKS: &str = "authorizedNetworksConfig";
@@ -19,6 +20,7 @@ pub(super) fn at_creation(spec: &mut Map<String, Value>) {
     let is_on = |path: &str| at(spec, path).is_some_and(|value| value == true);
     let private = is_on(PRIVATE_NODES) || is_on(PRIVATE_NODES_BEFORE);
     let closed = is_on("privateClusterConfig.enablePrivateEndpoint");
+    let subnetwork = at(spec, "privateClusterConfig.privateEndpointSubnetwork").cloned();
     let global = is_on("privateClusterConfig.masterGlobalAccessConfig.enabled");
     let older = at(spec, "masterAuthorizedNetworksConfig").cloned();
     if private {
@@ -36,6 +38,9 @@ pub(super) fn at_creation(spec: &mut Map<String, Value>) {
         if is_given {
             set(&mut endpoints, &ip(field), value.into());
         }
+    }
+    if let Some(subnetwork) = subnetwork {
+        fill(&mut endpoints, json!({ "ipEndpointsConfig": { "privateEndpointSubnetwork": subnetwork } }));
     }
     let is_empty = |value: &Value| value.as_object().is_none_or(Map::is_empty);
     let newer = at(&endpoints, &ip(NETWORKS)).filter(|value| !is_empty(value)).cloned();
@@ -103,15 +108,21 @@ fn endpoint_changes(endpoints: Value) -> Vec<Change> {
     let mut whole = json!({ ENDPOINTS: endpoints });
     Api::Container.drop_defaults("Cluster", &mut whole);
     let mut endpoints = whole.get_mut(ENDPOINTS).map(Value::take).unwrap_or_default();
-    // `globalAccess` is given back only when it is on.
+    // `globalAccess` is given back only when it is on, and the subnetwork without its host.
     if let Some(Value::Object(ip)) = endpoints.get_mut("ipEndpointsConfig") {
         ip.retain(|name, value| name != "globalAccess" || *value == true);
+        if let Some(Value::String(subnetwork)) = ip.get_mut("privateEndpointSubnetwork") {
+            let start = subnetwork.find("projects/").unwrap_or_default();
+            subnetwork.replace_range(..start, "");
+        }
     }
     let ip = |field: &str| endpoints.get("ipEndpointsConfig").and_then(|ip| ip.get(field));
     let closed = ip("enablePublicEndpoint").is_some_and(|public| *public == false);
     let global = ip("globalAccess").map(|_| json!({ "enabled": true }));
     let networks = ip(NETWORKS).cloned().unwrap_or_default();
+    let subnetwork = ip("privateEndpointSubnetwork").cloned().unwrap_or_default();
     vec![
+        Change::new("privateClusterConfig.privateEndpointSubnetwork", subnetwork),
         Change::new("masterAuthorizedNetworksConfig", networks),
         Change::new(
             "privateClusterConfig.enablePrivateEndpoint",
@@ -152,6 +163,13 @@ pub(super) fn show(out: &mut Map<String, Value>, addresses: &Addresses) {
     }
     set(out, "privateClusterConfig.privateEndpoint", private);
     set(out, "privateClusterConfig.publicEndpoint", public);
+}
+
+/// The private address of a control plane that was given a block of its own: the third of the block.
+pub(super) fn address_in_own_block(spec: &Map<String, Value>) -> Option<String> {
+    let block = at(spec, "privateClusterConfig.masterIpv4CidrBlock")?.as_str()?;
+    let first: Ipv4Addr = block.split('/').next()?.parse().ok()?;
+    Some(Ipv4Addr::from(u32::from(first).checked_add(2)?).to_string())
 }
 
 /// Whether pools of a cluster have nodes without external addresses, unless they say otherwise.

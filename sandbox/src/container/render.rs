@@ -119,8 +119,9 @@ fn control_plane(cluster: &Cluster, endpoints: &Endpoints, out: &mut Map<String,
     if cluster.ready {
         auth["clusterCaCertificate"] = json!(base64(endpoints.ca_pem.as_bytes()));
         let public = endpoints.clusters.get(&key(&cluster.project, &cluster.place, &cluster.name));
-        let private =
-            format!("10.{}.15.{}", catalog::octet(cluster.place.region()), 2 + cluster.serial % 250);
+        let private = access::address_in_own_block(&cluster.spec).unwrap_or_else(|| {
+            format!("10.{}.15.{}", catalog::octet(cluster.place.region()), 2 + cluster.serial % 250)
+        });
         if let Some(public) = public {
             access::show(out, &Addresses { dns, private, public: public.clone() });
         }

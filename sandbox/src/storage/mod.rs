@@ -105,6 +105,11 @@ impl Storage {
             ("POST", ["storage", "v1", "b"]) => json(self.create_bucket(request, context)?),
             ("GET", ["storage", "v1", "b", name]) => json(self.bucket(name)?.render(name)),
             ("GET", ["storage", "v1", "b", name, "storageLayout"]) => json(self.bucket(name)?.layout(name)),
+            // There are none, and gcloud asks for them before it deletes a bucket with all that is in it.
+            ("GET", ["storage", "v1", "b", name, "managedFolders"]) => {
+                self.bucket(name)?;
+                json(json!({ "kind": "storage#managedFolders" }))
+            }
             ("PATCH", ["storage", "v1", "b", name]) => {
                 let bucket = self.bucket_mut(name)?;
                 bucket.patch(request, context.now)?;

@@ -419,6 +419,34 @@ fn access_to_a_cluster_changes_part_by_part() {
     );
 }
 
+/// Values and answers are those that the Config Connector project recorded (commit a9901101de,
+/// `containercluster-private-masteripv4cidr` and `-privateendpointsubnetwork`).
+#[test]
+fn a_private_control_plane_has_its_address_where_it_was_asked_for() {
+    let mut gcloud = Gcloud::new(Service::Container, CONTAINER);
+    let subnetwork = "projects/my-project/regions/us-east1/subnetworks/default";
+    let cluster = json!({"cluster": {"name": "c1", "initialNodeCount": 1,
+        "controlPlaneEndpointsConfig": {"ipEndpointsConfig": {"authorizedNetworksConfig": {},
+            "enablePublicEndpoint": true, "enabled": true, "globalAccess": false,
+            "privateEndpointSubnetwork": format!("https://www.googleapis.com/compute/v1/{subnetwork}")}},
+        "networkConfig": {"defaultEnablePrivateNodes": true},
+        "privateClusterConfig": {"enablePrivateNodes": true, "masterIpv4CidrBlock": "172.16.2.32/28"}}});
+    gcloud.call("POST", CLUSTER.strip_suffix("/c1").unwrap(), &cluster, 200);
+    let made = gcloud.get(CLUSTER);
+    assert_eq!(
+        made["privateClusterConfig"],
+        json!({"enablePrivateNodes": true, "masterIpv4CidrBlock": "172.16.2.32/28", "privateEndpoint": "172.16.2.34",
+            "privateEndpointSubnetwork": subnetwork, "publicEndpoint": "127.0.0.1:6443"})
+    );
+    assert_eq!(
+        made["controlPlaneEndpointsConfig"]["ipEndpointsConfig"],
+        json!({"authorizedNetworksConfig": {"privateEndpointEnforcementEnabled": true}, "enablePublicEndpoint": true,
+            "enabled": true, "privateEndpoint": "172.16.2.34", "privateEndpointSubnetwork": subnetwork,
+            "publicEndpoint": "127.0.0.1:6443"})
+    );
+    assert_eq!(made["masterAuthorizedNetworksConfig"], json!({"privateEndpointEnforcementEnabled": true}));
+}
+
 #[test]
 fn a_cluster_says_what_it_was_made_with() {
     let mut gcloud = Gcloud::new(Service::Container, CONTAINER);
@@ -523,7 +551,7 @@ fn a_bucket_changes_and_keeps_versions() {
     let all = gcloud.runs("storage ls -a gs://bk1/f1");
     assert_eq!(generations(&all), [second.clone(), third.clone()]);
     assert!(all["items"][0]["timeDeleted"].is_string() && all["items"][1].get("timeDeleted").is_none());
-    assert_eq!(generations(&gcloud.get("/storage/v1/b/bk1/o")), [third.clone()]);
+    assert_eq!(generations(&gcloud.get("/storage/v1/b/bk1/o")), vec![third.clone()]);
     let mut token = String::new();
     let mut paged = Vec::new();
     for _ in 0..2 {
