@@ -1,8 +1,8 @@
 //! Suspending and resuming: the guest stands still, and goes on where it was.
 
+use super::Compute;
 use super::failure::Failure;
 use super::operations::{Effect, set, takes, timestamp};
-use super::{Compute, route};
 use crate::api::Time;
 use serde_json::Value;
 
@@ -31,10 +31,7 @@ impl Compute {
                 set(instance, [("status", "PROVISIONING".into())]);
                 Ok(("resume", takes::INSTANCE, Effect::Resumed))
             }
-            _ => {
-                let name = route::last(path);
-                Err(Failure::usage(&format!("Instance '{name}' cannot be {verb}d in state {status}")))
-            }
+            _ => Err(Failure::not_ready(path)),
         }
     }
 
