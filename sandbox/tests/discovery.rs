@@ -296,7 +296,20 @@ fn compute(session: &mut Session) {
         session.get(api, path);
     }
     let vm = format!("{zone}/instances/vm");
-    session.call(api, "POST", &format!("{vm}/stop"), &Value::Null);
+    let groups = session.get(api, &format!("{zone}/instanceGroupManagers"));
+    let group = groups["items"][0]["name"].as_str().unwrap();
+    for call in ["instanceGroupManagers/GROUP/listManagedInstances", "instanceGroups/GROUP/listInstances"] {
+        session.call(api, "POST", &format!("{zone}/{}", call.replace("GROUP", group)), &Value::Null);
+    }
+    session.call(api, "POST", &format!("{zone}/disks/data/createSnapshot"), &json!({ "name": "s" }));
+    session.get(api, "global/snapshots/s");
+    session.get(api, "global/snapshots");
+    session.call(api, "PATCH", &format!("{zone}/disks/data?paths=sizeGb"), &json!({ "sizeGb": "15" }));
+    for call in
+        ["setDiskAutoDelete?deviceName=persistent-disk-1&autoDelete=false", "suspend", "resume", "stop"]
+    {
+        session.call(api, "POST", &format!("{vm}/{call}"), &Value::Null);
+    }
     session.get(api, &vm);
     session.call(api, "POST", &format!("{zone}/disks/data/resize"), &json!({ "sizeGb": "20" }));
     session.call(api, "POST", &format!("{vm}/start"), &Value::Null);
@@ -313,6 +326,12 @@ fn storage_answers_are_known_to_its_discovery_document() {
     session.storage("POST", "/storage/v1/b?project=p", &bucket);
     session.storage("GET", "/storage/v1/b?project=p", &Value::Null);
     session.storage("GET", "/storage/v1/b/backups", &Value::Null);
+    session.storage("GET", "/storage/v1/b/backups/storageLayout", &Value::Null);
+    session.storage("GET", "/storage/v1/b/backups/managedFolders?pageSize=1000", &Value::Null);
+    let lifecycle = json!({ "rule": [{ "action": { "type": "Delete" }, "condition": { "age": 30 } }] });
+    let changes =
+        json!({ "lifecycle": lifecycle, "versioning": { "enabled": true }, "labels": { "a": "b" } });
+    session.storage("PATCH", "/storage/v1/b/backups", &changes);
     // The body is the object itself here; as JSON it would have to be one, and an empty one is.
     let upload = "/upload/storage/v1/b/backups/o?uploadType=media&ifGenerationMatch=0&name=zk/a";
     session.storage("POST", upload, &json!({}));
@@ -324,9 +343,11 @@ fn storage_answers_are_known_to_its_discovery_document() {
     {
         session.storage("GET", &format!("/storage/v1/b/backups/o?{query}"), &Value::Null);
     }
-    session.storage("DELETE", &format!("{object}?ifGenerationMatch=1795003600000000"), &Value::Null);
+    session.storage("DELETE", &format!("{object}?ifGenerationMatch=1795007200000000"), &Value::Null);
+    session.storage("GET", "/storage/v1/b/backups/o?versions=true", &Value::Null);
+    session.storage("DELETE", &format!("{object}?generation=1795007200000000"), &Value::Null);
     session.storage("DELETE", "/storage/v1/b/backups", &Value::Null);
-    assert_eq!(session.finish().len(), 8);
+    assert_eq!(session.finish().len(), 11);
 }
 
 #[test]

@@ -6,5 +6,7 @@
 mod capture;
 #[path = "replay/compute.rs"]
 mod compute;
+#[path = "replay/gcloud.rs"]
+mod gcloud;
 #[path = "replay/script.rs"]
 mod script;

@@ -41,6 +41,8 @@ pub fn inventory_of(world: &Value) -> Vec<String> {
         }
     }
     for (name, share) in entries(&world["exhibitor"]["shares"]) {
+        // The network that it is in comes first.
+        let name = name.rsplit(' ').next().unwrap_or(name);
         let text = share["file"]["text"].as_str().unwrap_or_default();
         lines.extend(text.lines().filter_map(setting).map(|line| format!("{name} {line}")));
     }

@@ -4,6 +4,7 @@
 pub mod compute;
 pub mod container;
 pub mod filestore;
+mod multipart;
 pub mod rest;
 pub mod schema;
 pub mod serviceusage;

@@ -144,6 +144,46 @@ pub fn enums_as_numbers(request: &Request) -> bool {
         .any(|value| value.contains("enum-encoding=int"))
 }
 
+/// A boolean parameter of a query; `None` where the query does not have it.
+///
+/// Google's servers take more spellings than `true` and `false`: their transcoder reads a boolean with `safe_strtob`
+/// (protobuf, `stubs/strutil.cc`, called by `DataPiece::ToBool`), whatever the case of the letters. gcloud sends `True`.
+///
+/// # Errors
+/// What the services say when it is not a boolean; an empty value is not.
+pub fn boolean(request: &Request, name: &str) -> Result<Option<bool>, String> {
+    let Some(value) = request.query(name) else { return Ok(None) };
+    let is_one_of = |words: &[&str]| words.iter().any(|word| value.eq_ignore_ascii_case(word));
+    match () {
+        () if is_one_of(&["true", "t", "yes", "y", "1"]) => Ok(Some(true)),
+        () if is_one_of(&["false", "f", "no", "n", "0"]) => Ok(Some(false)),
+        () => Err(not_boolean(name, value)),
+    }
+}
+
+/// Checks that every parameter of a query that is a boolean by its API's discovery document has a boolean's value.
+///
+/// # Errors
+/// What the services say of the first one that has not.
+pub fn check_booleans(request: &Request, names: &[&str]) -> Result<(), String> {
+    for name in names.iter().chain(&["prettyPrint"]) {
+        boolean(request, name)?;
+    }
+    Ok(())
+}
+
+/// How the services refuse a value of a boolean parameter: they name it as their protocol buffers do.
+fn not_boolean(name: &str, value: &str) -> String {
+    let mut snake = String::with_capacity(name.len() + 4);
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() {
+            snake.push('_');
+        }
+        snake.push(letter.to_ascii_lowercase());
+    }
+    format!("Invalid value at '{snake}' (TYPE_BOOL), {}", Value::from(value))
+}
+
 /// RFC 3339 in UTC.
 #[must_use]
 pub fn timestamp(at: Time) -> String {
@@ -194,6 +234,35 @@ mod tests {
         let cases = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")];
         for (plain, encoded) in cases {
             assert_eq!(base64(plain.as_bytes()), encoded);
+        }
+    }
+
+    #[test]
+    fn booleans_of_queries() {
+        let asked = |value: &str| Request {
+            service: crate::api::Service::Compute,
+            method: "POST".into(),
+            path: "/".into(),
+            query: vec![("deletionProtection".into(), value.into())],
+            headers: vec![],
+            body: vec![],
+        };
+        for (value, read) in [
+            ("true", Some(true)),
+            ("True", Some(true)),
+            ("TRUE", Some(true)),
+            ("1", Some(true)),
+            ("false", Some(false)),
+            ("False", Some(false)),
+            ("0", Some(false)),
+        ] {
+            assert_eq!(boolean(&asked(value), "deletionProtection"), Ok(read), "{value}");
+        }
+        assert_eq!(boolean(&asked("true"), "autoDelete"), Ok(None));
+        for value in ["", "maybe", "tru"] {
+            let says = format!("Invalid value at 'deletion_protection' (TYPE_BOOL), \"{value}\"");
+            assert_eq!(boolean(&asked(value), "deletionProtection"), Err(says.clone()));
+            assert_eq!(check_booleans(&asked(value), &["autoDelete", "deletionProtection"]), Err(says));
         }
     }
 

@@ -4,7 +4,7 @@ use super::admin;
 use super::core::{Admission, Core};
 use super::store::StoreError;
 use super::streams;
-use crate::api::{Request, Response, Service, Time, percent_decode};
+use crate::api::{Request, Response, Service, Time, decode_query};
 use crate::faults::Effect;
 use crate::kubernetes::{Answer, WatchCursor};
 use http_body_util::{BodyExt, Limited};
@@ -243,16 +243,6 @@ async fn decode(service: Service, request: hyper::Request<Incoming>) -> Result<R
         headers,
         body,
     })
-}
-
-fn decode_query(query: &str) -> Vec<(String, String)> {
-    let decode = |text: &str| percent_decode(&text.replace('+', " "));
-    query
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(key, value)| (decode(key), decode(value)))
-        .collect()
 }
 
 fn whole(response: Response) -> hyper::Response<Payload> {

@@ -6,7 +6,7 @@ use super::route::{Route, last, link, relative};
 use super::{
     Change, Compute, Document, catalog, check_labels, give_labels, newborn, schema, set_labels, unsupported,
 };
-use crate::api::{Context, Time};
+use crate::api::{Context, Request, Time};
 use serde_json::{Value, json};
 
 impl Compute {
@@ -47,6 +47,11 @@ impl Compute {
                 self.resize(&path, &body)?;
                 Ok(self.begin(route, &begin("resizeDisk", takes::SMALL_CHANGE, Effect::Nothing), context))
             }
+            ("PATCH", true, None) => {
+                self.patch_disk(request, &path, body)?;
+                Ok(self.begin(route, &begin("update", takes::SMALL_CHANGE, Effect::Nothing), context))
+            }
+            ("POST", true, Some("createSnapshot")) => self.snapshot_disk(route, body, context),
             ("POST", true, Some("setLabels")) => {
                 let mut body = schema::check("ZoneSetLabelsRequest", body)?;
                 set_labels(self.get_mut(&path)?, &mut body)?;
@@ -81,17 +86,19 @@ impl Compute {
         let (least, most, default) = catalog::disk_sizes(last(&kind)).ok_or_else(|| {
             Failure::invalid("resource.type", &kind, "The referenced disk type cannot be found.")
         })?;
-        for field in ["sourceSnapshot", "sourceDisk"] {
-            if let Some(source) = body.get(field).and_then(Value::as_str) {
-                return Err(Failure::not_found(relative(source).unwrap_or(source)));
-            }
+        if let Some(source) = body.get("sourceDisk").and_then(Value::as_str) {
+            return Err(Failure::not_found(relative(source).unwrap_or(source)));
         }
+        let snapshot = match body.get("sourceSnapshot").and_then(Value::as_str) {
+            None => None,
+            Some(reference) => Some(self.snapshot_on_disk(&route.project, reference)?),
+        };
         let image = match body.get("sourceImage").and_then(Value::as_str) {
             None => None,
             Some(reference) => Some(find_image(&route.project, reference)?),
         };
-        let (floor, blank) =
-            image.map_or((least, default), |image| (image.size_gb.max(least), image.size_gb));
+        let of_source = image.map(|image| image.size_gb).or(snapshot.as_ref().map(|(size, _)| *size));
+        let (floor, blank) = of_source.map_or((least, default), |size| (size.max(least), size));
         let size = match body.get("sizeGb").and_then(Value::as_str).map(str::parse::<u64>) {
             None => blank,
             Some(Ok(size)) if (floor..=most).contains(&size) => size,
@@ -133,6 +140,7 @@ impl Compute {
             );
             disk.extend(image.on_disk());
         }
+        disk.extend(snapshot.map(|(_, fields)| fields).unwrap_or_default());
         Ok(disk)
     }
 
@@ -172,6 +180,58 @@ impl Compute {
             false => drop(disk.insert("resourcePolicies".into(), policies.into())),
         }
         Ok(())
+    }
+
+    /// `disks.update`: what the mask names changes. gcloud sends it as `paths`.
+    fn patch_disk(&mut self, request: &Request, path: &str, body: Value) -> Result<(), Failure> {
+        let body = schema::check("Disk", body)?;
+        self.get(path)?;
+        let masks = request.query.iter().filter(|(name, _)| name == "paths" || name == "updateMask");
+        let mut fields: Vec<String> =
+            masks.flat_map(|(_, value)| value.split(',')).map(|field| field.trim().to_owned()).collect();
+        if fields.is_empty() {
+            fields = body.keys().filter(|field| *field != "name").cloned().collect();
+        }
+        for field in fields {
+            let value = body.get(&field).cloned();
+            match field.as_str() {
+                "sizeGb" => self.resize(path, &body)?,
+                "accessMode" | "labels" | "provisionedIops" | "provisionedThroughput" => {
+                    self.check_updatable(path, &field, value.as_ref())?;
+                    let disk = self.get_mut(path)?;
+                    match value {
+                        Some(labels) if field == "labels" => give_labels(disk, Some(labels)),
+                        Some(value) => drop(disk.insert(field, value)),
+                        None if field == "labels" => give_labels(disk, None),
+                        None => drop(disk.remove(&field)),
+                    }
+                }
+                other => {
+                    let why = "The field cannot be updated.";
+                    return Err(Failure::invalid("updateMask", other, why));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether disks of this type have a setting that may be updated. By the guide "Modify the settings of a disk",
+    /// performance is set for Hyperdisks and pd-extreme alone, and access modes for Hyperdisks.
+    fn check_updatable(&self, path: &str, field: &str, value: Option<&Value>) -> Result<(), Failure> {
+        if field == "labels" {
+            return check_labels("resource.labels", value);
+        }
+        let kind = self.get(path)?.get("type").and_then(Value::as_str).map(last).unwrap_or_default();
+        let has = match field {
+            "provisionedIops" => kind.starts_with("hyperdisk-") || kind == "pd-extreme",
+            _ => kind.starts_with("hyperdisk-"),
+        };
+        if has {
+            return Ok(());
+        }
+        let value = value.and_then(Value::as_str).unwrap_or_default();
+        let why = format!("It cannot be specified for disk type {kind}.");
+        Err(Failure::invalid(&format!("resource.{field}"), value, &why))
     }
 
     fn resize(&mut self, path: &str, body: &Document) -> Result<(), Failure> {

@@ -55,8 +55,9 @@ impl Failure {
         Self::new(400, "resourceNotReady", format!("The resource '{path}' is not ready"))
     }
 
+    /// The reason is the one that is seen with these words (litmuschaos/chaos-charts #562).
     pub(super) fn usage(why: &str) -> Self {
-        Self::new(400, "invalidUsage", format!("Invalid resource usage: '{why}'."))
+        Self::new(400, "invalidResourceUsage", format!("Invalid resource usage: '{why}'."))
     }
 }
 

@@ -1,9 +1,11 @@
 //! What GKE keeps in Compute Engine: the VMs of nodes, and their instance group managers.
 
-use super::operations::{set, timestamp};
-use super::route::{link, stable_id};
+use super::failure::Failure;
+use super::list::{Page, page};
+use super::operations::{fields_of, set, timestamp};
+use super::route::{Route, link, stable_id};
 use super::{Compute, Document, catalog, fingerprint, give_labels};
-use crate::api::Time;
+use crate::api::{Request, Time};
 use crate::ids::Ids;
 use crate::views::Node;
 use serde_json::{Map, Value, json};
@@ -64,6 +66,50 @@ impl Compute {
     }
 }
 
+impl Compute {
+    /// `listManagedInstances` of a manager, or `listInstances` of a group: POST, although they change nothing.
+    pub(super) fn list_group(&self, request: &Request, route: &Route) -> Result<Value, Failure> {
+        let (group, zone) = (route.name.as_deref().unwrap_or_default(), route.zone());
+        let groups = self.by_group(&route.project, zone);
+        let nodes = groups.get(group).ok_or_else(|| Failure::not_found(&route.path()))?;
+        let managed = route.collection == "instanceGroupManagers";
+        let item = |node: &&Node| {
+            let path = path_of(node);
+            let vm = self.resources.get(&path);
+            let field = |name: &str| vm.and_then(|vm| vm.get(name)).cloned().unwrap_or_default();
+            fields_of(if managed {
+                json!({
+                    "currentAction": "NONE", "id": field("id"), "instance": link(&path),
+                    "instanceStatus": field("status"), "name": node.name,
+                    "version": { "instanceTemplate": link(&template_of(&route.project, zone, group)) },
+                })
+            } else {
+                json!({ "instance": link(&path), "status": field("status") })
+            })
+        };
+        let Page { items, next } = page(nodes.iter().map(item).collect(), request)?;
+        let path = route.path();
+        let mut answer = if managed {
+            json!({ "managedInstances": items })
+        } else {
+            json!({
+                "kind": "compute#instanceGroupsListInstances", "id": path, "items": items,
+                "selfLink": link(&format!("{path}/listInstances")),
+            })
+        };
+        if let (Value::Object(fields), Some(next)) = (&mut answer, next) {
+            fields.insert("nextPageToken".to_owned(), next.into());
+        }
+        Ok(answer)
+    }
+}
+
+/// The instance template that a manager of GKE makes its VMs from.
+fn template_of(project: &str, zone: &str, manager: &str) -> String {
+    let base = manager.strip_suffix("-grp").unwrap_or(manager);
+    format!("projects/{project}/regions/{}/instanceTemplates/{base}", catalog::region_of(zone))
+}
+
 pub(super) fn path_of(node: &Node) -> String {
     format!("projects/{}/zones/{}/instances/{}", node.project, node.zone, node.name)
 }
@@ -99,8 +145,7 @@ fn manager(project: &str, zone: &str, name: &str, size: usize) -> Document {
     ];
     let parent = format!("projects/{project}/zones/{zone}");
     let base = name.strip_suffix("-grp").unwrap_or(name);
-    let template =
-        format!("projects/{project}/regions/{}/instanceTemplates/{base}", catalog::region_of(zone));
+    let template = template_of(project, zone, name);
     let mut actions: Map<String, Value> =
         ACTIONS.iter().map(|action| ((*action).to_owned(), 0.into())).collect();
     actions.insert("none".into(), size.into());

@@ -80,6 +80,9 @@ pub(super) struct Guest {
     /// The script of the last run, finished or not.
     last: Option<Script>,
     run: Option<Run>,
+    /// Since when it stands still.
+    #[serde(default)]
+    suspended: Option<Time>,
     /// The path that is exported.
     pub(super) serves: Option<String>,
     pub(super) serial: String,
@@ -110,20 +113,47 @@ impl Guest {
         self.run = script.map(|script| Run { script, starts, ends: starts + takes, started: false });
     }
 
+    /// Everything stands still where it is.
+    pub(super) fn suspend(&mut self, now: Time) {
+        self.suspended = Some(now);
+    }
+
+    /// Everything goes on where it was.
+    pub(super) fn resume(&mut self, now: Time) {
+        let Some(since) = self.suspended.take() else { return };
+        if let Some(run) = &mut self.run {
+            run.starts += now.saturating_sub(since);
+            run.ends += now.saturating_sub(since);
+        }
+    }
+
+    /// Whether a share is exported and answers.
+    pub(super) fn exports(&self, share: &str) -> bool {
+        self.suspended.is_none() && self.serves.as_deref() == Some(share)
+    }
+
     /// Power off.
     pub(super) fn stop(&mut self) {
         self.on = false;
+        self.suspended = None;
         self.run = None;
         self.serves = None;
     }
 
     pub(super) fn next_event(&self) -> Option<Time> {
-        self.run.as_ref().map(|run| if run.started { run.ends } else { run.starts })
+        self.run
+            .as_ref()
+            .filter(|_| self.suspended.is_none())
+            .map(|run| if run.started { run.ends } else { run.starts })
     }
 
     /// Carries out what is due. `disks` are the sizes in GB of the attached disks by device name.
     pub(super) fn advance(&mut self, now: Time, disks: &BTreeMap<String, u64>, attributes_on: bool) {
         while let Some(run) = self.run.take() {
+            if self.suspended.is_some() {
+                self.run = Some(run);
+                break;
+            }
             let due = if run.started { run.ends } else { run.starts };
             if due > now {
                 self.run = Some(run);

@@ -1,13 +1,17 @@
 //! Calls on an instance that is there: settings, power, disks, addresses, and what its guest shows.
 
-use super::disks::strings;
+use super::disks::{each_attached, strings};
 use super::failure::Failure;
 use super::operations::{Begin, Effect, resolve, set, takes, timestamp};
 use super::route::{Route, link, relative};
 use super::shape::{attached_disk, metadata_of, scheduling, set_fingerprint, shielded_config, tags_of};
-use super::{Change, Compute, Document, schema, set_labels, unsupported};
+use super::{Change, Compute, Document, flag, schema, set_labels, unsupported};
 use crate::api::{Context, Request};
 use serde_json::{Value, json};
+
+fn no_such_device(name: &str) -> Failure {
+    Failure::invalid("deviceName", name, "No attached disk found with this device name.")
+}
 
 /// What an operation is called, how long it takes, and what its end does.
 type Course = (&'static str, u64, Effect);
@@ -27,7 +31,9 @@ impl Compute {
         let verb = route.verb.as_deref().unwrap_or_default();
         let (kind, takes, effect) = match (request.method.as_str(), verb) {
             ("POST", "start" | "stop") => self.switch_power(&path, verb)?,
+            ("POST", "suspend" | "resume") => self.switch_suspension(&path, verb, context.now)?,
             ("POST", "reset") => self.reset(&path, context)?,
+            ("POST", "setDiskAutoDelete") => self.set_auto_delete(request, &path)?,
             ("POST", "attachDisk" | "detachDisk") => self.change_attached(request, route, body, context)?,
             ("POST", "addAccessConfig" | "deleteAccessConfig") => self.change_access(request, route, body)?,
             ("POST", _) => self.change_settings(request, &path, route, body, context)?,
@@ -76,7 +82,7 @@ impl Compute {
     }
 
     /// The power goes and comes back: nothing is stopped in order, and the machine boots.
-    fn reset(&mut self, path: &str, context: &mut Context<'_>) -> Result<Course, Failure> {
+    pub(super) fn reset(&mut self, path: &str, context: &mut Context<'_>) -> Result<Course, Failure> {
         if self.busy(path) || self.get(path)?.get("status").and_then(Value::as_str) != Some("RUNNING") {
             return Err(Failure::not_ready(path));
         }
@@ -158,8 +164,8 @@ impl Compute {
                 slow("setScheduling")
             }
             "setDeletionProtection" => {
-                // The API's default is to protect.
-                let on = request.query("deletionProtection").is_none_or(|on| on == "true");
+                // The parameter's default in the discovery document.
+                let on = flag(request, "deletionProtection", true)?;
                 set(self.get_mut(path)?, [("deletionProtection", on.into())]);
                 slow("setDeletionProtection")
             }
@@ -167,8 +173,34 @@ impl Compute {
         }
     }
 
+    /// Whether a disk goes with its instance.
+    fn set_auto_delete(&mut self, request: &Request, path: &str) -> Result<Course, Failure> {
+        let name = request.query("deviceName").ok_or_else(|| Failure::required("deviceName"))?;
+        if request.query("autoDelete").is_none() {
+            return Err(Failure::required("autoDelete"));
+        }
+        let on = flag(request, "autoDelete", false)?;
+        let mut found = false;
+        each_attached(self.get_mut(path)?, |disk| {
+            if disk.get("deviceName").and_then(Value::as_str) == Some(name) {
+                found = true;
+                disk.insert("autoDelete".into(), on.into());
+            }
+        });
+        if !found {
+            return Err(no_such_device(name));
+        }
+        Ok(("setDiskAutoDelete", takes::SMALL_CHANGE, Effect::Nothing))
+    }
+
     /// The fingerprint in the body is the one of the instance's present field.
-    fn check_print(&self, path: &str, field: &str, body: &Document, message: &str) -> Result<(), Failure> {
+    pub(super) fn check_print(
+        &self,
+        path: &str,
+        field: &str,
+        body: &Document,
+        message: &str,
+    ) -> Result<(), Failure> {
         let present = self.get(path)?.get(field).and_then(|value| value.get("fingerprint"));
         if body.get("fingerprint") == present { Ok(()) } else { Err(Failure::stale(message)) }
     }
@@ -219,14 +251,10 @@ impl Compute {
         let name = request.query("deviceName").ok_or_else(|| Failure::required("deviceName"))?;
         let (gone, kept): (Vec<Value>, Vec<Value>) = disks.into_iter().partition(|disk| named(disk, name));
         let [gone] = gone.as_slice() else {
-            return Err(Failure::invalid(
-                "deviceName",
-                name,
-                "No attached disk found with this device name.",
-            ));
+            return Err(no_such_device(name));
         };
         if gone.get("boot") == Some(&Value::Bool(true)) {
-            self.stopped(&path, "The boot disk cannot be detached while the instance runs")?;
+            self.stopped(&path, "To detach the boot disk, the instance must be in TERMINATED state.")?;
         }
         set(self.get_mut(&path)?, [("disks", kept.into())]);
         if let Some(disk) = gone.get("source").and_then(Value::as_str).and_then(relative) {

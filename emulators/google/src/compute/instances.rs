@@ -34,6 +34,7 @@ impl Compute {
         match (change.request.method.as_str(), change.route.name.is_some(), change.route.verb.as_deref()) {
             ("POST", false, None) => self.insert_instance(change, context),
             ("DELETE", true, None) => self.delete_instance(change.route, context),
+            ("PUT", true, None) => self.update_instance(change, context),
             ("POST" | "PATCH", true, Some(_)) => self.call_instance(change, context),
             _ => Err(unsupported(change.request)),
         }
@@ -408,6 +409,6 @@ impl Compute {
         names.extend(internal_ip_of(instance));
         let network = instance.get("networkInterfaces")?.get(0)?.get("network")?.as_str()?;
         let network = relative(network)?.to_owned();
-        Some(Export { network, names, up: guest.serves.as_deref() == Some(&share), path: share })
+        Some(Export { network, names, up: guest.exports(&share), path: share })
     }
 }

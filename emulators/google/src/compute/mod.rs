@@ -5,6 +5,7 @@
 //! operation then runs for a while; what starts, stops or removes a resource takes effect at the operation's end.
 
 mod addresses;
+mod batch;
 pub(crate) mod catalog;
 mod disks;
 mod failure;
@@ -12,6 +13,7 @@ mod firewalls;
 mod groups;
 mod guest;
 mod instance_calls;
+mod instance_update;
 mod instances;
 mod list;
 mod operations;
@@ -20,9 +22,12 @@ mod reads;
 mod route;
 mod schema;
 mod shape;
+mod snapshots;
+mod suspension;
 
 use crate::api::{Answer, Context, Request, Response, Time};
 use crate::ids::Ids;
+use crate::rest;
 use crate::table::{Rows, Table};
 use crate::views::{Export, Node};
 use failure::Failure;
@@ -36,6 +41,18 @@ use std::collections::BTreeMap;
 
 /// The longest that `wait` waits, in virtual milliseconds.
 const LONGEST_WAIT: Time = 120_000;
+
+/// Parameters of queries that are booleans, of the methods that are here.
+const BOOLEANS: &[&str] = &[
+    "autoDelete",
+    "deletionProtection",
+    "discardLocalSsd",
+    "forceAttach",
+    "guestFlush",
+    "includeAllScopes",
+    "noGracefulShutdown",
+    "returnPartialSuccess",
+];
 
 /// A resource as a GET returns it.
 type Document = Map<String, Value>;
@@ -70,6 +87,9 @@ enum Reply {
 impl Compute {
     /// Answers a request.
     pub fn handle(&mut self, request: &Request, context: &mut Context<'_>) -> Answer {
+        if batch::is_batch(request) {
+            return self.batch(request, context);
+        }
         match self.respond(request, context) {
             Ok(Reply::Now(value)) => Response::json(200, &value).into(),
             Ok(Reply::Later) => Answer::Later,
@@ -80,9 +100,14 @@ impl Compute {
     fn respond(&mut self, request: &Request, context: &mut Context<'_>) -> Result<Reply, Failure> {
         let route = Route::parse(&request.segments()).ok_or_else(|| Failure::not_found(&request.path))?;
         check_place(&route)?;
+        rest::check_booleans(request, BOOLEANS).map_err(Failure::malformed)?;
         let verb = route.verb.as_deref();
         match (request.method.as_str(), route.collection.as_str(), verb) {
             ("GET", _, _) => self.read(request, &route).map(Reply::Now),
+            ("POST", "instanceGroupManagers", Some("listManagedInstances"))
+            | ("POST", "instanceGroups", Some("listInstances")) => {
+                self.list_group(request, &route).map(Reply::Now)
+            }
             ("POST", "operations", Some("wait")) => self.wait(&route, context),
             ("DELETE", "operations", None) => {
                 let path = route.path();
@@ -127,6 +152,7 @@ impl Compute {
             "addresses" => self.change_addresses(change, context),
             "firewalls" => self.change_firewalls(change, context),
             "resourcePolicies" => self.change_policies(change, context),
+            "snapshots" => self.change_snapshots(change, context),
             _ => Err(unsupported(request)),
         }?;
         if let (Some(key), Some(operation)) = (key, self.begun.take()) {
@@ -317,6 +343,12 @@ fn fingerprint(content: &Value) -> String {
     let number = digest.iter().take(8).fold(0u128, |value, byte| (value << 8) | u128::from(*byte)) << 2;
     let letters = (0..11).rev().map(|place| usize::try_from((number >> (6 * place)) & 63).unwrap_or(0));
     letters.filter_map(|at| LETTERS.get(at)).map(|byte| char::from(*byte)).chain(['=']).collect()
+}
+
+/// A boolean of the query, or its default.
+fn flag(request: &Request, name: &str, default: bool) -> Result<bool, Failure> {
+    let given = rest::boolean(request, name);
+    given.map(|given| given.unwrap_or(default)).map_err(Failure::malformed)
 }
 
 fn unsupported(request: &Request) -> Failure {

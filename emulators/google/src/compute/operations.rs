@@ -18,6 +18,7 @@ pub(super) mod takes {
     pub(in crate::compute) const DISK: u64 = 4_000;
     pub(in crate::compute) const FIREWALL: u64 = 8_000;
     pub(in crate::compute) const INSTANCE: u64 = 12_000;
+    pub(in crate::compute) const SNAPSHOT: u64 = 30_000;
     pub(in crate::compute) const STOP: u64 = 15_000;
     pub(in crate::compute) const DELETE_INSTANCE: u64 = 20_000;
 }
@@ -35,6 +36,10 @@ pub(super) enum Effect {
     Running,
     /// The instance is stopped.
     Stopped,
+    /// The instance is suspended.
+    Suspended,
+    /// The instance runs again where it was suspended.
+    Resumed,
 }
 
 /// An operation.
@@ -46,6 +51,9 @@ pub(super) struct Operation {
     effect: Effect,
     /// Relative path of the target.
     pub(super) target: String,
+    /// Relative path of what else is ready at the end: the snapshot, where the operation is about the disk.
+    #[serde(default)]
+    also_ready: Option<String>,
 }
 
 /// What an operation does to what.
@@ -89,6 +97,7 @@ impl Compute {
             done: false,
             effect: begin.effect,
             target: begin.target.to_owned(),
+            also_ready: None,
         };
         self.operations.insert(path.clone(), operation);
         if begin.takes == takes::AT_ONCE {
@@ -114,12 +123,26 @@ impl Compute {
         operation.document.insert("progress".into(), 100.into());
         operation.document.insert("endTime".into(), end.into());
         let (effect, target, end) = (operation.effect, operation.target.clone(), operation.end);
+        let also_ready = operation.also_ready.clone();
         match effect {
             Effect::Nothing => {}
             Effect::Ready => self.become_ready(&target),
             Effect::Removed => self.remove(&target, end),
             Effect::Running => self.become_running(&target, end, ids),
             Effect::Stopped => self.become_stopped(&target, end),
+            Effect::Suspended => self.become_suspended(&target, end),
+            Effect::Resumed => self.become_resumed(&target, end),
+        }
+        if let Some(path) = also_ready {
+            self.become_ready(&path);
+        }
+    }
+
+    /// Lets another resource be ready at the end of an operation that was just begun.
+    pub(super) fn ready_with(&mut self, operation: &Value, path: &str) {
+        let link = operation.get("selfLink").and_then(Value::as_str).and_then(relative);
+        if let Some(operation) = link.and_then(|link| self.operations.get_mut(link)) {
+            operation.also_ready = Some(path.to_owned());
         }
     }
 

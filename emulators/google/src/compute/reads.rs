@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 /// Collection, and the kind of its members as `kind` fields say it.
 const KINDS: &[(&str, &str)] = &[
     ("addresses", "address"),
+    // There are none: no group of GKE's is scaled by one. gcloud asks for them before it lists groups.
+    ("autoscalers", "autoscaler"),
     ("diskTypes", "diskType"),
     ("disks", "disk"),
     ("firewalls", "firewall"),

@@ -1,5 +1,6 @@
 //! What the service adds to what a client sends, as captured from the real one in 2026.
 
+use super::access;
 use super::model::fill;
 use super::places::hyperdisk_only;
 use crate::rest::Failure;
@@ -48,7 +49,7 @@ pub(super) fn monitoring_none() -> Value {
 
 /// Completes the fields of a cluster that do not depend on where it is.
 pub(super) fn cluster(spec: &mut Map<String, Value>) {
-    endpoint_access(spec);
+    access::at_creation(spec);
     services(spec);
     autoscaling(spec);
     // A channel that was given and is empty is the wish for none.
@@ -67,22 +68,11 @@ pub(super) fn cluster(spec: &mut Map<String, Value>) {
             "autopilot": {},
             "binaryAuthorization": {},
             "controlPlaneEgress": { "mode": "VIA_CONTROL_PLANE" },
-            "controlPlaneEndpointsConfig": {
-                "dnsEndpointConfig": {
-                    "allowExternalTraffic": false, "enableK8sCertsViaDns": false, "enableK8sTokensViaDns": false,
-                },
-                "ipEndpointsConfig": {
-                    "authorizedNetworksConfig": { "gcpPublicCidrsAccessEnabled": true },
-                    "enablePublicEndpoint": true,
-                    "enabled": true,
-                },
-            },
             "databaseEncryption": { "currentState": "CURRENT_STATE_DECRYPTED", "state": "DECRYPTED" },
             "defaultMaxPodsConstraint": { "maxPodsPerNode": "110" },
             "enterpriseConfig": { "clusterTier": "STANDARD" },
             "legacyAbac": {},
             "master": {},
-            "masterAuthorizedNetworksConfig": { "gcpPublicCidrsAccessEnabled": true },
             "monitoringConfig": {
                 "advancedDatapathObservabilityConfig": {},
                 "managedPrometheusConfig": { "enabled": true },
@@ -110,29 +100,6 @@ pub(super) fn cluster(spec: &mut Map<String, Value>) {
             "userManagedKeysConfig": {},
         }),
     );
-}
-
-/// `masterAuthorizedNetworksConfig` and its newer twin say the same; `globalAccess` is given back only when it is on.
-fn endpoint_access(spec: &mut Map<String, Value>) {
-    let endpoints =
-        spec.get_mut("controlPlaneEndpointsConfig").and_then(|config| config.get_mut("ipEndpointsConfig"));
-    if let Some(Value::Object(endpoints)) = endpoints {
-        endpoints.retain(|name, value| name != "globalAccess" || value == true);
-    }
-    const TWIN: &str = "/ipEndpointsConfig/authorizedNetworksConfig";
-    let older = spec.get("masterAuthorizedNetworksConfig").cloned();
-    let newer = spec.get("controlPlaneEndpointsConfig").and_then(|config| config.pointer(TWIN)).cloned();
-    let given = |value: &Value| value.as_object().is_some_and(|fields| !fields.is_empty());
-    if let Some(value) = older.filter(given).or(newer.filter(given)) {
-        spec.insert("masterAuthorizedNetworksConfig".to_owned(), value.clone());
-        let twin = json!({ "ipEndpointsConfig": { "authorizedNetworksConfig": value } });
-        match spec.get_mut("controlPlaneEndpointsConfig") {
-            Some(Value::Object(config)) => fill(config, twin),
-            _ => {
-                spec.insert("controlPlaneEndpointsConfig".to_owned(), twin);
-            }
-        }
-    }
 }
 
 /// Brings `loggingService` and `loggingConfig`, and the pair of monitoring, in line; the services win when given alone.

@@ -5,6 +5,7 @@
 //! minutes before it answers), networks named in a request are taken to exist, and one operation runs on a cluster at a
 //! time, those on different node pools too.
 
+mod access;
 mod create;
 mod defaults;
 mod model;
@@ -21,7 +22,7 @@ mod versions;
 
 use crate::api::{Answer, ClusterKey, Context, Request, Response, Time};
 use crate::ids::Ids;
-use crate::rest::{Code, Failure, enums_as_numbers};
+use crate::rest::{Code, Failure, check_booleans, enums_as_numbers};
 use crate::schema::Api;
 use crate::table::{Rows, Table};
 use crate::views::{ClusterView, Node};
@@ -46,6 +47,7 @@ impl Container {
     /// Answers a request.
     pub fn handle(&mut self, request: &Request, context: &mut Context<'_>) -> Answer {
         let reply = Route::parse(&request.segments()).and_then(|route| {
+            check_booleans(request, &[]).map_err(Failure::invalid)?;
             let body = request
                 .json()
                 .map_err(|error| Failure::invalid(format!("Invalid JSON payload received. {error}")))?;

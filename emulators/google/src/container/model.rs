@@ -21,6 +21,9 @@ pub(super) struct Cluster {
     /// What the client and the server's defaults set, in the form it is answered in.
     pub(super) spec: Map<String, Value>,
     pub(super) pools: Vec<Pool>,
+    /// Nodes in each zone that the first pool was made with, whatever became of it.
+    #[serde(default)]
+    pub(super) initial_nodes: u32,
     pub(super) initial_version: String,
     pub(super) master_version: String,
     pub(super) etag: String,

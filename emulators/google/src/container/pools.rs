@@ -1,7 +1,8 @@
 //! Node pools: creating, deleting, and what can be set on them.
 
+use super::access;
 use super::create::check_name;
-use super::model::{Change, Cluster, Effect, Kind, Pool, set};
+use super::model::{Change, Cluster, Effect, Kind, Pool, fill, set};
 use super::operations::{Job, POOL, SET_SIZE, UPDATE};
 use super::places::Place;
 use super::route::Route;
@@ -28,6 +29,7 @@ pub(super) struct Home {
     pods: Value,
     pod_range: Value,
     subnetwork: Value,
+    private_nodes: bool,
 }
 
 impl Home {
@@ -46,6 +48,7 @@ impl Home {
             pods: at("ipAllocationPolicy/clusterIpv4CidrBlock"),
             pod_range: at("ipAllocationPolicy/clusterSecondaryRangeName"),
             subnetwork: at("networkConfig/subnetwork"),
+            private_nodes: access::has_private_nodes(&cluster.spec),
         }
     }
 }
@@ -91,6 +94,9 @@ pub(super) fn new_pool(home: &Home, given: Value, ids: &mut Ids) -> Result<Pool,
     set(&mut spec, "networkConfig.podIpv4CidrBlock", home.pods.clone());
     set(&mut spec, "networkConfig.podRange", home.pod_range.clone());
     set(&mut spec, "networkConfig.subnetwork", home.subnetwork.clone());
+    if home.private_nodes {
+        fill(&mut spec, json!({ "networkConfig": { "enablePrivateNodes": true } }));
+    }
     defaults::pool(&mut spec);
     let groups = zones.into_iter().map(|zone| new_group(&home.cluster, &home.id, &name, zone)).collect();
     Ok(Pool { name, spec, initial, ready: false, version, etag: ids.uuid(), groups })

@@ -1,7 +1,8 @@
 //! Clusters, node pools, operations and nodes as they are answered.
 
 use super::Container;
-use super::model::{Cluster, Group, Kind, Operation, Pool};
+use super::access::{self, Addresses};
+use super::model::{Cluster, Group, Kind, Operation, Pool, set};
 use super::settle::strings;
 use super::{key, versions};
 use crate::api::{Endpoints, Time};
@@ -53,7 +54,13 @@ impl Container {
         if !groups.is_empty() {
             out.insert("instanceGroupUrls".to_owned(), Value::Array(groups));
         }
-        first_pool(cluster, &mut out);
+        if cluster.initial_nodes > 0 {
+            out.insert("initialNodeCount".to_owned(), json!(cluster.initial_nodes));
+        }
+        // The field of the time before node pools is a copy of the first pool's.
+        if let Some(config) = cluster.pools.first().and_then(|pool| pool.spec.get("config")) {
+            out.insert("nodeConfig".to_owned(), config.clone());
+        }
         control_plane(cluster, endpoints, &mut out);
         let nodes = node_count(&cluster.pools);
         if nodes > 0 {
@@ -102,47 +109,24 @@ impl Container {
     }
 }
 
-/// The fields of the time before node pools: a copy of the first pool's.
-fn first_pool(cluster: &Cluster, out: &mut Map<String, Value>) {
-    let Some(first) = cluster.pools.first() else { return };
-    if first.initial > 0 {
-        out.insert("initialNodeCount".to_owned(), json!(first.initial));
-    }
-    if let Some(config) = first.spec.get("config") {
-        out.insert("nodeConfig".to_owned(), config.clone());
-    }
-}
-
 /// Endpoints and certificate, once the Kubernetes API answers.
 fn control_plane(cluster: &Cluster, endpoints: &Endpoints, out: &mut Map<String, Value>) {
     let place = cluster.place.name();
     let dns = cluster.id.get(..36).unwrap_or_default();
     let dns = format!("gke-{dns}-{}.{place}.gke.goog", project_number(&cluster.project));
     let mut auth = json!({ "clientCertificateConfig": {} });
-    let mut ip = None;
+    set(out, "controlPlaneEndpointsConfig.dnsEndpointConfig.endpoint", json!(dns));
     if cluster.ready {
         auth["clusterCaCertificate"] = json!(base64(endpoints.ca_pem.as_bytes()));
-        ip = endpoints.clusters.get(&key(&cluster.project, &cluster.place, &cluster.name)).map(|public| {
-            let private =
-                format!("10.{}.15.{}", catalog::octet(cluster.place.region()), 2 + cluster.serial % 250);
-            (private, public.clone())
+        let public = endpoints.clusters.get(&key(&cluster.project, &cluster.place, &cluster.name));
+        let private = access::address_in_own_block(&cluster.spec).unwrap_or_else(|| {
+            format!("10.{}.15.{}", catalog::octet(cluster.place.region()), 2 + cluster.serial % 250)
         });
+        if let Some(public) = public {
+            access::show(out, &Addresses { dns, private, public: public.clone() });
+        }
     }
     out.insert("masterAuth".to_owned(), auth);
-    if let Some(config) = out.get_mut("controlPlaneEndpointsConfig") {
-        config["dnsEndpointConfig"]["endpoint"] = json!(dns);
-    }
-    if let Some((private, public)) = ip {
-        out.insert("endpoint".to_owned(), json!(public));
-        if let Some(config) = out.get_mut("controlPlaneEndpointsConfig") {
-            config["ipEndpointsConfig"]["privateEndpoint"] = json!(private);
-            config["ipEndpointsConfig"]["publicEndpoint"] = json!(public);
-        }
-        if let Some(config) = out.get_mut("privateClusterConfig") {
-            config["privateEndpoint"] = json!(private);
-            config["publicEndpoint"] = json!(public);
-        }
-    }
 }
 
 fn self_link(cluster: &Cluster, version: Version) -> String {

@@ -1,5 +1,6 @@
 //! `PUT clusters/C` with one `desired…` field, and the older method for each of these.
 
+use super::access;
 use super::create::maintenance;
 use super::model::{Change, Cluster, Effect, Kind};
 use super::operations::{Job, LABELS, UPDATE};
@@ -17,7 +18,6 @@ use serde_json::{Map, Value, json};
 const ELSEWHERE: &[(&str, &str)] = &[
     ("desiredClusterAutoscaling", "autoscaling"),
     ("desiredDatapathProvider", "networkConfig.datapathProvider"),
-    ("desiredDefaultEnablePrivateNodes", "networkConfig.defaultEnablePrivateNodes"),
     ("desiredDefaultSnatStatus", "networkConfig.defaultSnatStatus"),
     ("desiredDnsConfig", "networkConfig.dnsConfig"),
     ("desiredEnableCiliumClusterwideNetworkPolicy", "networkConfig.enableCiliumClusterwideNetworkPolicy"),
@@ -234,6 +234,9 @@ fn pool_update(cluster: &Cluster, update: &Map<String, Value>) -> Result<Option<
 
 /// What one field of `ClusterUpdate` changes.
 fn cluster_changes(cluster: &Cluster, field: &str, value: Value) -> Result<Vec<Change>, Failure> {
+    if let Some(changes) = access::update(&cluster.spec, field, &value) {
+        return Ok(changes);
+    }
     Ok(match field {
         "desiredLoggingService" => services(cluster, "logging", &value),
         "desiredMonitoringService" => services(cluster, "monitoring", &value),
@@ -266,22 +269,12 @@ fn cluster_changes(cluster: &Cluster, field: &str, value: Value) -> Result<Vec<C
             }
             vec![Change::new("currentMasterVersion", json!(version))]
         }
-        "desiredMasterAuthorizedNetworksConfig" => vec![
-            Change::new(
-                "controlPlaneEndpointsConfig.ipEndpointsConfig.authorizedNetworksConfig",
-                value.clone(),
-            ),
-            Change::new("masterAuthorizedNetworksConfig", value),
-        ],
         "desiredIntraNodeVisibilityConfig" | "desiredL4ilbSubsettingConfig" => {
             let enabled = value.get("enabled").cloned().unwrap_or(Value::Null);
             vec![Change::new(elsewhere(field).unwrap_or_default(), enabled)]
         }
         // Only what an update names changes in these.
-        "desiredAddonsConfig"
-        | "desiredClusterAutoscaling"
-        | "desiredMonitoringConfig"
-        | "desiredControlPlaneEndpointsConfig" => {
+        "desiredAddonsConfig" | "desiredClusterAutoscaling" | "desiredMonitoringConfig" => {
             let own = own_name(field);
             let path = elsewhere(field).map_or(own.as_str(), |path| path);
             let fields = value.as_object().cloned().unwrap_or_default();
@@ -297,6 +290,8 @@ fn cluster_changes(cluster: &Cluster, field: &str, value: Value) -> Result<Vec<C
                         format!("Field \"{field}\" of a cluster cannot be updated in the embedded cloud."),
                     ));
                 }
+                let present = cluster.spec.get(&path).cloned().unwrap_or_default();
+                let value = Api::Container.merge("ClusterUpdate", field, &present, value);
                 vec![Change::new(&path, compact(&path, value))]
             }
         },

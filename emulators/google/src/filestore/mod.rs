@@ -10,7 +10,7 @@ mod tier;
 use crate::api::{Answer, Context, Request, Response, Time};
 use crate::container::places::Place;
 use crate::ids::Ids;
-use crate::rest::{Code, Failure, Version, enums_as_numbers, timestamp};
+use crate::rest::{Code, Failure, Version, check_booleans, enums_as_numbers, timestamp};
 use crate::schema::Api;
 use crate::table::{Rows, Table};
 use crate::views::Export;
@@ -113,6 +113,8 @@ impl Filestore {
         let segments = request.segments();
         let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
         let route = route(&parts)?;
+        // An instance here has no snapshots, which `force` would delete with it, and every location answers.
+        check_booleans(request, &["force", "returnPartialSuccess"]).map_err(Failure::invalid)?;
         let numbers = enums_as_numbers(request);
         let name = match (request.method.as_str(), route.collection, route.name) {
             ("GET", "instances", None) => {

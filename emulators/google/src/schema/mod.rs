@@ -4,6 +4,7 @@
 //! refuse what the real services refuse (unknown fields and enum values), to drop what proto3 drops, and to answer enums
 //! as numbers.
 
+mod merge;
 mod table;
 #[cfg(test)]
 mod tests;

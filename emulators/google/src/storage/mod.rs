@@ -1,17 +1,18 @@
 //! Cloud Storage's JSON API: buckets, and objects in them.
 //!
-//! What the real service does with a parameter that is not here (versions, soft deletes, conditions on metadata, resumable
-//! uploads) is refused, not ignored.
+//! What the real service does with a parameter that is not here (soft deletes, conditions on metadata, resumable uploads)
+//! is refused, not ignored. Lifecycle rules are kept, and not carried out.
 
 mod failure;
 mod list;
 mod object;
 #[cfg(test)]
 mod tests;
+mod update;
 mod upload;
 
 use crate::api::{Answer, Context, Request, Response, Time};
-use crate::rest::{base64, project_number, timestamp};
+use crate::rest::{base64, boolean, check_booleans, project_number, timestamp};
 use crate::table::{Rows, Table};
 use failure::Failure;
 use object::Object;
@@ -28,16 +29,30 @@ const NOT_HERE: &[&str] = &[
     "ifGenerationNotMatch",
     "ifMetagenerationMatch",
     "ifMetagenerationNotMatch",
-    "includeFoldersAsPrefixes",
-    "includeTrailingDelimiter",
     "matchGlob",
     "softDeleted",
     "startOffset",
+];
+/// Parameters that are booleans.
+const BOOLEANS: &[&str] = &[
+    "enableObjectRetention",
+    "includeFoldersAsPrefixes",
+    "includeTrailingDelimiter",
+    "overrideUnlockedRetention",
+    "returnPartialSuccess",
+    "softDeleted",
     "versions",
 ];
 /// Fields of a bucket that are kept as they are given.
-const BUCKET_FIELDS: &[&str] =
-    &["iamConfiguration", "labels", "location", "softDeletePolicy", "storageClass", "versioning"];
+const BUCKET_FIELDS: &[&str] = &[
+    "iamConfiguration",
+    "labels",
+    "lifecycle",
+    "location",
+    "softDeletePolicy",
+    "storageClass",
+    "versioning",
+];
 
 /// All of Cloud Storage. Names of buckets belong to no project.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -51,6 +66,15 @@ struct Bucket {
     created: Time,
     given: Map<String, Value>,
     objects: Table<String, Object>,
+    /// Versions that were overwritten or deleted, by name and generation.
+    #[serde(default)]
+    noncurrent: BTreeMap<String, BTreeMap<u64, Object>>,
+    /// When its fields were changed last, if ever.
+    #[serde(default)]
+    updated: Option<Time>,
+    /// How often its fields were changed.
+    #[serde(default)]
+    changes: u64,
 }
 
 impl Storage {
@@ -74,9 +98,11 @@ impl Storage {
     }
 
     fn reply(&mut self, request: &Request, context: &Context<'_>) -> Result<Response, Failure> {
+        check_booleans(request, BOOLEANS).map_err(|what| Failure::new(400, "invalid", what))?;
         let here = |(name, _): &&(String, String)| NOT_HERE.contains(&name.as_str());
         // What is asked to be off is as it is.
-        if let Some((name, _)) = request.query.iter().filter(|(_, value)| value != "false").find(here) {
+        let off = |name: &str| BOOLEANS.contains(&name) && boolean(request, name) == Ok(Some(false));
+        if let Some((name, _)) = request.query.iter().filter(|(name, _)| !off(name)).find(here) {
             return Err(Failure::not_here(&format!("the parameter {name}")));
         }
         let segments = request.segments();
@@ -86,6 +112,17 @@ impl Storage {
             ("GET", ["storage", "v1", "b"]) => json(self.list_buckets(request)?),
             ("POST", ["storage", "v1", "b"]) => json(self.create_bucket(request, context)?),
             ("GET", ["storage", "v1", "b", name]) => json(self.bucket(name)?.render(name)),
+            ("GET", ["storage", "v1", "b", name, "storageLayout"]) => json(self.bucket(name)?.layout(name)),
+            // There are none, and gcloud asks for them before it deletes a bucket with all that is in it.
+            ("GET", ["storage", "v1", "b", name, "managedFolders"]) => {
+                self.bucket(name)?;
+                json(json!({ "kind": "storage#managedFolders" }))
+            }
+            ("PATCH", ["storage", "v1", "b", name]) => {
+                let bucket = self.bucket_mut(name)?;
+                bucket.patch(request, context.now)?;
+                json(bucket.render(name))
+            }
             ("DELETE", ["storage", "v1", "b", name]) => self.delete_bucket(name),
             ("GET", ["storage", "v1", "b", name, "o"]) => {
                 json(list::page(name, self.bucket(name)?, request)?)
@@ -109,7 +146,7 @@ impl Storage {
             ("DELETE", ["storage", "v1", "b", name, "o", object]) => {
                 let bucket = self.bucket_mut(name)?;
                 bucket.object(name, object, request)?;
-                bucket.objects.remove(*object);
+                bucket.delete(object, request, context.now);
                 Ok(Response { status: 204, headers: Vec::new(), body: Vec::new() })
             }
             ("PUT" | "PATCH" | "POST", ["storage" | "upload" | "resumable", ..]) => {
@@ -157,14 +194,24 @@ impl Storage {
             let why = "Your previous request to create the named bucket succeeded and you already own it.";
             return Err(Failure::new(409, "conflict", why));
         }
-        let bucket = Bucket { project, created: context.now, given, objects: Table::default() };
+        let mut bucket = Bucket {
+            project,
+            created: context.now,
+            given,
+            objects: Table::default(),
+            noncurrent: BTreeMap::new(),
+            updated: None,
+            changes: 0,
+        };
+        bucket.tidy();
         let value = bucket.render(&name);
         self.buckets.insert(name, bucket);
         Ok(value)
     }
 
     fn delete_bucket(&mut self, name: &str) -> Result<Response, Failure> {
-        if !self.bucket(name)?.objects.is_empty() {
+        let bucket = self.bucket(name)?;
+        if !bucket.objects.is_empty() || !bucket.noncurrent.is_empty() {
             return Err(Failure::new(409, "conflict", "The bucket you tried to delete is not empty."));
         }
         self.buckets.remove(name);
@@ -186,8 +233,50 @@ impl Bucket {
         let generation = there.map_or(0, |object| object.generation + 1).max(now * 1000);
         let object = Object::new(upload.fields, upload.media, generation, now)?;
         let value = object.render(bucket, &upload.name, &origin(request));
-        self.objects.insert(upload.name, object);
+        let before = self.objects.insert(upload.name.clone(), object);
+        self.keep(&upload.name, before, now);
         Ok(value)
+    }
+
+    /// Deletes a version that is there: the current one, or the one that the request names.
+    fn delete(&mut self, name: &str, request: &Request, now: Time) {
+        let asked = request.query("generation").and_then(|asked| asked.parse::<u64>().ok());
+        let current = self.objects.get(name).map(|object| object.generation);
+        match asked {
+            None => {
+                let before = self.objects.remove(name);
+                self.keep(name, before, now);
+            }
+            // A version that is named goes for good.
+            Some(asked) if current == Some(asked) => drop(self.objects.remove(name)),
+            Some(asked) => {
+                if let Some(versions) = self.noncurrent.get_mut(name) {
+                    versions.remove(&asked);
+                }
+                self.noncurrent.retain(|_, versions| !versions.is_empty());
+            }
+        }
+    }
+
+    /// Keeps what was current, where the bucket keeps versions.
+    fn keep(&mut self, name: &str, before: Option<Object>, now: Time) {
+        if let Some(mut object) = before.filter(|_| self.keeps_versions()) {
+            object.deleted = Some(now);
+            let mut versions = self.noncurrent.remove(name).unwrap_or_default();
+            versions.insert(object.generation, object);
+            self.noncurrent.insert(name.to_owned(), versions);
+        }
+    }
+
+    /// Every version of an object, the oldest first; the current one alone unless all are asked for.
+    fn versions(&self, all: bool) -> Vec<(&String, &Object)> {
+        let mut found: Vec<(&String, &Object)> = self.objects.iter().collect();
+        if all {
+            let kept = self.noncurrent.iter();
+            found.extend(kept.flat_map(|(name, own)| own.values().map(move |object| (name, object))));
+            found.sort_by(|one, other| (one.0, one.1.generation).cmp(&(other.0, other.1.generation)));
+        }
+        found
     }
 
     /// An object, if it is of the generation that is asked for and fits the request's condition.
@@ -195,7 +284,8 @@ impl Bucket {
         let missing = || Failure::new(404, "notFound", format!("No such object: {bucket}/{name}"));
         let asked = request.query("generation");
         let of = |object: &&Object| asked.is_none_or(|asked| asked == object.generation.to_string());
-        let object = self.objects.get(name).filter(of).ok_or_else(missing)?;
+        let kept = || self.noncurrent.get(name)?.values().find(of).filter(|_| asked.is_some());
+        let object = self.objects.get(name).filter(of).or_else(kept).ok_or_else(missing)?;
         condition(request, object.generation)?;
         Ok(object)
     }
@@ -211,19 +301,49 @@ impl Bucket {
             "selfLink": format!("{HOST}/b/{name}"),
             "projectNumber": project_number(&self.project).to_string(),
             "generation": (self.created * 1000).to_string(),
-            "metageneration": "1",
+            "metageneration": (1 + self.changes).to_string(),
+            "iamConfiguration": {
+                "bucketPolicyOnly": { "enabled": false },
+                "publicAccessPrevention": "inherited",
+                "uniformBucketLevelAccess": { "enabled": false },
+            },
             "locationType": if many { "multi-region" } else { "region" },
             "storageClass": "STANDARD",
             "softDeletePolicy": { "retentionDurationSeconds": "604800", "effectiveTime": created },
-            "etag": base64(&self.created.to_be_bytes()),
+            "etag": base64(&(self.created + self.changes).to_be_bytes()),
             "timeCreated": created,
-            "updated": created,
+            "updated": timestamp(self.updated.unwrap_or(self.created)),
         });
         for (field, given) in &self.given {
-            value[field] = given.clone();
+            match (&mut value[field], given) {
+                (Value::Object(fields), Value::Object(given)) if field != "labels" => {
+                    fields.extend(given.clone());
+                }
+                (value, given) => *value = given.clone(),
+            }
+        }
+        // The older name of uniform access.
+        let uniform = value["iamConfiguration"]["uniformBucketLevelAccess"].clone();
+        value["iamConfiguration"]["bucketPolicyOnly"] = uniform;
+        if let Value::Object(policy) = &mut value["softDeletePolicy"]
+            && policy.get("retentionDurationSeconds").is_some_and(|seconds| seconds == "0")
+        {
+            policy.remove("effectiveTime");
+        }
+        if many {
+            value["rpo"] = json!("DEFAULT");
         }
         value["location"] = json!(location);
         value
+    }
+
+    /// What gcloud asks before it lists: where the bucket is, and that its namespace is flat.
+    fn layout(&self, name: &str) -> Value {
+        let bucket = self.render(name);
+        json!({
+            "kind": "storage#storageLayout", "bucket": name, "location": bucket["location"],
+            "locationType": bucket["locationType"],
+        })
     }
 }
 

@@ -15,6 +15,9 @@ const FIELDS: &[&str] = &["cacheControl", "contentDisposition", "contentLanguage
 pub(super) struct Object {
     pub(super) generation: u64,
     created: Time,
+    /// When it was overwritten or deleted, if it is a noncurrent version.
+    #[serde(default)]
+    pub(super) deleted: Option<Time>,
     given: Map<String, Value>,
     #[serde(with = "encoded")]
     bytes: Vec<u8>,
@@ -39,7 +42,7 @@ impl Object {
         }
         match given.keys().find(|field| !FIELDS.contains(&field.as_str())) {
             Some(field) => Err(Failure::not_here(&format!("the object's field {field}"))),
-            None => Ok(Self { generation, created, given, bytes }),
+            None => Ok(Self { generation, created, deleted: None, given, bytes }),
         }
     }
 
@@ -67,6 +70,9 @@ impl Object {
             "timeStorageClassUpdated": created,
             "timeFinalized": created,
         });
+        if let Some(deleted) = self.deleted {
+            value["timeDeleted"] = json!(timestamp(deleted));
+        }
         for (field, given) in &self.given {
             value[field] = given.clone();
         }

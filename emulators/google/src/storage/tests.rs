@@ -174,13 +174,13 @@ fn buckets_are_made_listed_and_deleted_when_they_are_empty() {
 fn what_is_not_here_is_refused() {
     let mut world = World::new();
     for (method, target) in [
-        ("GET", "/storage/v1/b/backups/o?versions=true"),
+        ("GET", "/storage/v1/b/backups/o?softDeleted=True"),
         ("GET", "/storage/v1/b/backups/o?matchGlob=**"),
-        ("PATCH", "/storage/v1/b/backups"),
+        ("PUT", "/storage/v1/b/backups"),
         ("POST", "/upload/storage/v1/b/backups/o?uploadType=resumable&name=a"),
     ] {
         assert_eq!(world.fails(method, target).0, 501, "{method} {target}");
     }
-    world.ok("GET", "/storage/v1/b/backups/o?versions=false", b"");
+    world.ok("GET", "/storage/v1/b/backups/o?softDeleted=False", b"");
     assert_eq!(world.fails("GET", "/storage/v1/nothing").0, 404);
 }
