@@ -25,6 +25,9 @@ pub struct World {
     pub storage: storage::Storage,
     /// The Kubernetes APIs of running clusters.
     pub kubernetes: BTreeMap<ClusterKey, kubernetes::Cluster>,
+    /// Images that no cluster's nodes can pull.
+    #[serde(default)]
+    pub image_faults: kubernetes::ImageFaults,
     /// The Exhibitor ensembles, one for each shared directory.
     pub exhibitor: exhibitor::Shares,
 }
@@ -41,6 +44,7 @@ impl World {
             filestore: filestore::Filestore::default(),
             storage: storage::Storage::default(),
             kubernetes: BTreeMap::new(),
+            image_faults: kubernetes::ImageFaults::default(),
             exhibitor: exhibitor::Shares::default(),
         }
     }
@@ -181,6 +185,8 @@ impl World {
                 .entry(view.key.clone())
                 .or_insert_with(|| kubernetes::Cluster::new(&view, now));
             cluster.set_nodes(&view.nodes, now);
+            cluster.enforce(view.policies);
+            cluster.refuse_images(&self.image_faults);
             cluster.advance(now, &mut self.ids, &mut self.exhibitor, &exports);
         }
     }
@@ -206,6 +212,21 @@ pub struct ClusterView {
     pub version: String,
     /// Node names with their internal addresses.
     pub nodes: Vec<Node>,
+    /// What enforces its network policies.
+    pub policies: PolicyEngine,
+}
+
+/// What enforces the network policies of a cluster. GKE's documentation, "Control communication between Pods using network
+/// policies": Dataplane V2 does, and so does the network policy add-on; without either they change nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PolicyEngine {
+    /// Nothing does: the API keeps them.
+    #[default]
+    None,
+    /// The network policy add-on.
+    Calico,
+    /// Dataplane V2.
+    Cilium,
 }
 
 /// A node of a GKE cluster, which is a VM too.

@@ -178,6 +178,7 @@ impl Container {
                 key: key.clone(),
                 version: cluster.master_version.clone(),
                 nodes: render::nodes(cluster),
+                policies: cluster.policy_engine(),
             })
             .collect()
     }

@@ -15,11 +15,14 @@ mod events;
 mod eviction;
 mod failure;
 mod fields;
+mod images;
 mod kind;
 mod logs;
 mod managers;
+mod network;
 mod openapi;
 mod patch;
+mod programs;
 mod protobuf;
 mod proxy;
 mod registry;
@@ -39,11 +42,13 @@ mod validation;
 mod verbs;
 mod watch;
 
+pub use self::images::ImageFaults;
 pub use self::kind::Kind;
 pub use self::watch::WatchCursor;
 
 use self::addresses::Addresses;
 use self::failure::Failure;
+use self::network::Network;
 use self::registry::Registry;
 use self::route::{Route, Target};
 use self::store::Store;
@@ -51,7 +56,7 @@ use self::verbs::Call;
 use crate::api::{Answer, Context, Request, Response, Time};
 use crate::exhibitor::Shares;
 use crate::ids::Ids;
-use crate::world::{ClusterView, Export, Node};
+use crate::world::{ClusterView, Export, Node, PolicyEngine};
 use serde::{Deserialize, Serialize};
 
 /// What no part of the API server feels responsible for.
@@ -68,6 +73,12 @@ pub struct Cluster {
     controllers: controllers::Controllers,
     /// Nodes that the cluster should have, in the order they came.
     nodes: Vec<bootstrap::NodeSpec>,
+    /// What enforces network policies.
+    #[serde(default)]
+    policies: PolicyEngine,
+    /// Images that its nodes cannot pull.
+    #[serde(default)]
+    image_faults: ImageFaults,
 }
 
 impl Cluster {
@@ -80,6 +91,8 @@ impl Cluster {
             addresses: Addresses::new(),
             controllers: controllers::Controllers::default(),
             nodes: Vec::new(),
+            policies: view.policies,
+            image_faults: ImageFaults::default(),
         };
         // Uids of what is there from the start come from the cluster's own name: no request asked for them.
         let mut ids = Ids::new(bootstrap::seed(&view.key));
@@ -104,6 +117,18 @@ impl Cluster {
         let known = std::mem::take(&mut self.nodes);
         self.nodes = bootstrap::sync_nodes(&mut self.registry(now, &mut ids), known, nodes, &version);
         self.controllers.drain(draining);
+    }
+
+    /// From now on this enforces network policies.
+    pub const fn enforce(&mut self, policies: PolicyEngine) {
+        self.policies = policies;
+    }
+
+    /// From now on its nodes cannot pull these images.
+    pub fn refuse_images(&mut self, faults: &ImageFaults) {
+        if self.image_faults != *faults {
+            self.image_faults = faults.clone();
+        }
     }
 
     /// The machine of a node was reset; nothing happens if the node is another cluster's.
@@ -167,8 +192,14 @@ impl Cluster {
             return Err(Failure::no_such_path());
         }
         match target.subresource.as_deref() {
-            Some("proxy") => return proxy::answer(&self.store, request, target, shares, context),
-            Some("exec") => return Ok(Answer::Stream(streams::exec(&self.store, request, target, shares)?)),
+            Some("proxy") => {
+                let network = Network { store: &self.store, engine: self.policies };
+                return proxy::answer(network, request, target, shares, context);
+            }
+            Some("exec") => {
+                let network = Network { store: &self.store, engine: self.policies };
+                return Ok(Answer::Stream(streams::exec(network, request, target, shares, now)?));
+            }
             Some("portforward") => {
                 return Ok(Answer::Stream(streams::forward(&self.store, request, target)?));
             }
@@ -211,7 +242,8 @@ impl Cluster {
     /// Runs the controllers, the scheduler and the kubelets: what is due.
     pub fn advance(&mut self, now: Time, ids: &mut Ids, shares: &mut Shares, exports: &[Export]) {
         let mut registry = Registry { store: &mut self.store, addresses: &mut self.addresses, ids, now };
-        self.controllers.run(&mut registry, shares, exports);
+        let outside = controllers::Outside { exports, policies: self.policies, images: &self.image_faults };
+        self.controllers.run(&mut registry, shares, outside);
     }
 
     /// The cluster is deleted: its pods stop.

@@ -4,11 +4,14 @@ use super::{Cluster, WatchCursor};
 use crate::api::{Answer, Context, Endpoints, Request, Response, Service, Time};
 use crate::exhibitor::Shares;
 use crate::ids::Ids;
-use crate::world::{ClusterView, Export, Node};
+use crate::world::{ClusterView, Export, Node, PolicyEngine};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+mod images;
+mod network;
 mod requests;
+mod volumes;
 mod workloads;
 
 /// A cluster with a clock.
@@ -36,8 +39,13 @@ fn node(name: &str) -> Node {
 
 impl Bench {
     fn new(nodes: usize) -> Self {
+        Self::enforcing(PolicyEngine::None, nodes)
+    }
+
+    fn enforcing(policies: PolicyEngine, nodes: usize) -> Self {
         let nodes = (0..nodes).map(|n| node(&format!("node-{n}"))).collect();
-        let view = ClusterView { key: "p/z/c".to_owned(), version: "1.33.5-gke.100".to_owned(), nodes };
+        let view =
+            ClusterView { key: "p/z/c".to_owned(), version: "1.33.5-gke.100".to_owned(), nodes, policies };
         let now = 1_767_225_600_000;
         Self {
             cluster: Cluster::new(&view, now),
@@ -49,6 +57,22 @@ impl Bench {
     }
 
     fn send(&mut self, method: &str, url: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        self.send_again(method, url, headers, body, self.now)
+    }
+
+    /// Hands a `GET` in once more that was first handed in at this time.
+    fn again(&mut self, url: &str, arrived: Time) -> Answer {
+        self.send_again("GET", url, &[], &Value::Null, arrived)
+    }
+
+    fn send_again(
+        &mut self,
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+        arrived: Time,
+    ) -> Answer {
         let (path, query) = url.split_once('?').unwrap_or((url, ""));
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         let request = Request {
@@ -60,8 +84,7 @@ impl Bench {
             body: if body.is_null() { Vec::new() } else { body.to_string().into_bytes() },
         };
         let endpoints = Endpoints::default();
-        let mut context =
-            Context { now: self.now, arrived: self.now, ids: &mut self.ids, endpoints: &endpoints };
+        let mut context = Context { now: self.now, arrived, ids: &mut self.ids, endpoints: &endpoints };
         self.cluster.handle(&request, &mut self.shares, &mut context)
     }
 

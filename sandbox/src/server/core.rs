@@ -6,7 +6,7 @@ use super::{Clock, Cut, LogEntry, Side};
 use crate::api::{Answer, Endpoints, Request, Service, Time};
 use crate::exhibitor::{Connected, Received, Shares};
 use crate::faults::{Effect, Faults, service_name};
-use crate::kubernetes::WatchCursor;
+use crate::kubernetes::{ImageFaults, WatchCursor};
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -308,6 +308,16 @@ impl Core {
         self.turn(|inner, changed| {
             inner.world = world;
             inner.sync_listeners();
+            *changed = true;
+        })
+    }
+
+    /// From now on nodes cannot pull these images.
+    pub(crate) fn refuse_images(&self, faults: ImageFaults) -> Result<(), StoreError> {
+        self.turn(|inner, changed| {
+            inner.world.image_faults = faults;
+            // Every cluster is told now.
+            inner.world.advance_to(inner.world.now);
             *changed = true;
         })
     }

@@ -2,16 +2,16 @@
 
 use super::super::clock;
 use super::super::events::Note;
+use super::super::images;
 use super::super::kind::Kind;
 use super::super::managers::Actor;
 use super::super::registry::Registry;
 use super::super::tree::{self, items, text};
-use super::pods;
+use super::pods::{self, Medium};
 use super::probes::{Outcome, Probing, Subject};
-use super::set_condition;
+use super::{Outside, set_condition};
 use crate::api::Time;
 use crate::exhibitor::Shares;
-use crate::world::Export;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,7 +80,7 @@ pub(super) struct Kubelet {
 struct Step<'a, 'r> {
     registry: &'a mut Registry<'r>,
     shares: &'a mut Shares,
-    exports: &'a [Export],
+    outside: Outside<'a>,
     images: &'a mut BTreeSet<(String, String)>,
 }
 
@@ -91,7 +91,7 @@ impl Kubelet {
     }
 
     /// Does what is due.
-    pub(super) fn run(&mut self, registry: &mut Registry<'_>, shares: &mut Shares, exports: &[Export]) {
+    pub(super) fn run(&mut self, registry: &mut Registry<'_>, shares: &mut Shares, outside: Outside<'_>) {
         if self.seen != registry.store.revision() {
             self.adopt(registry, shares);
         }
@@ -101,13 +101,15 @@ impl Kubelet {
             // Only Exhibitor can end by itself; it says so without being asked.
             let exited = run.address.as_deref().is_some_and(|address| shares.exited(address));
             let keep = if run.next() <= now || exited {
-                let mut step = Step { registry, shares, exports, images: &mut self.images };
+                let mut step = Step { registry, shares, outside, images: &mut self.images };
                 step.pod(&mut run, exited)
             } else {
                 true
             };
             if keep {
                 self.runs.insert(uid, run);
+            } else {
+                empty(&uid, shares);
             }
         }
         self.seen = registry.store.revision();
@@ -119,8 +121,11 @@ impl Kubelet {
         let there: BTreeSet<&str> = pods.iter().map(tree::uid).collect();
         self.runs.retain(|uid, run| {
             let stays = there.contains(uid.as_str());
-            if let (false, Some(address)) = (stays, &run.address) {
-                shares.stop(address, registry.now);
+            if !stays {
+                if let Some(address) = &run.address {
+                    shares.stop(address, registry.now);
+                }
+                empty(uid, shares);
             }
             stays
         });
@@ -158,12 +163,13 @@ impl Kubelet {
     }
 
     /// The machine of a node boots: its containers are gone, and what they wrote beside their volumes; its pods get a sandbox and
-    /// an address anew.
+    /// an address anew. Their `emptyDir`s are on the node's disk, which stays.
     pub(super) fn reset(&mut self, node: &str, shares: &mut Shares, now: Time) {
-        for run in self.runs.values_mut().filter(|run| run.node == node) {
+        for (uid, run) in self.runs.iter_mut().filter(|(_, run)| run.node == node) {
             if let Some(address) = run.address.take() {
                 shares.stop(&address, now);
             }
+            shares.discard(&Medium::Memory.volumes_of(uid));
             run.restarts += u32::from(run.stage == Stage::Running);
             run.probing = Probing::default();
             run.move_on(Stage::Mounting, now + REBOOT);
@@ -173,10 +179,20 @@ impl Kubelet {
 
     /// All containers end at once: their nodes are gone.
     pub(super) fn stop_all(&mut self, shares: &mut Shares, now: Time) {
-        for address in self.runs.values().filter_map(|run| run.address.as_deref()) {
-            shares.stop(address, now);
+        for (uid, run) in &self.runs {
+            if let Some(address) = &run.address {
+                shares.stop(address, now);
+            }
+            empty(uid, shares);
         }
         self.runs.clear();
+    }
+}
+
+/// A pod is gone from its node: its `emptyDir`s go with it.
+fn empty(uid: &str, shares: &mut Shares) {
+    for medium in [Medium::Disk, Medium::Memory] {
+        shares.discard(&medium.volumes_of(uid));
     }
 }
 
@@ -248,7 +264,7 @@ impl Step<'_, '_> {
 
     fn mount(&mut self, run: &mut Run, pod: &Value) {
         let now = self.registry.now;
-        let failure = pods::mount_failure(self.registry.store, pod, self.exports);
+        let failure = pods::mount_failure(self.registry.store, pod, self.outside.exports);
         self.write(run, pod, Some(("ContainerCreating", "")));
         match failure {
             Some(why) => {
@@ -267,43 +283,55 @@ impl Step<'_, '_> {
             self.write(run, pod, Some(("ContainerCreating", "")));
         }
         let mut wait = LOOK_UP;
-        for (_, image) in pods::containers(pod) {
-            let here = self.images.contains(&(run.node.clone(), image.to_owned()));
-            if !here || text(pod, "/spec/containers/0/imagePullPolicy") == Some("Always") {
-                let note = Note::normal(COMPONENT, "Pulling", format!("Pulling image \"{image}\""));
-                self.registry.note(Kind::Pod, pod, &note);
+        for container in items(pod, "/spec/containers") {
+            let image = text(container, "/image").unwrap_or_default();
+            if !self.pulls(run, container) {
+                continue;
             }
-            if pods::image_is_missing(image) {
+            let note = Note::normal(COMPONENT, "Pulling", format!("Pulling image \"{image}\""));
+            self.registry.note(Kind::Pod, pod, &note);
+            if self.refusal(run, image).is_some() {
                 wait += 1200;
-            } else if !here {
+            } else if !self.images.contains(&(run.node.clone(), image.to_owned())) {
                 wait += 4000 + self.registry.ids.below(4000);
             }
         }
         run.move_on(Stage::Pulling, now + wait);
     }
 
+    /// Whether a container's image is asked for at its registry.
+    fn pulls(&self, run: &Run, container: &Value) -> bool {
+        let image = text(container, "/image").unwrap_or_default();
+        let here = self.images.contains(&(run.node.clone(), image.to_owned()));
+        !here || text(container, "/imagePullPolicy") == Some("Always")
+    }
+
+    /// Why a node does not get an image, if so.
+    fn refusal(&self, run: &Run, image: &str) -> Option<String> {
+        let node = self.registry.store.get(Kind::Node, "", &run.node);
+        let version = node.and_then(|node| text(node, "/status/nodeInfo/kubeletVersion"));
+        self.outside.images.refusal(image, images::minor(version.unwrap_or_default()))
+    }
+
     fn pull(&mut self, run: &mut Run, pod: &Value) {
         let now = self.registry.now;
-        let missing =
-            pods::containers(pod).map(|(_, image)| image).find(|image| pods::image_is_missing(image));
-        if let Some(image) = missing {
-            let pulls = run.attempts.is_multiple_of(2);
-            let (reason, message) = if pulls {
-                let why = format!("failed to resolve reference \"{image}\": not found");
-                let text =
-                    format!("Failed to pull image \"{image}\": rpc error: code = NotFound desc = {why}");
+        let refused = items(pod, "/spec/containers").iter().find_map(|container| {
+            let image = text(container, "/image").filter(|_| self.pulls(run, container))?;
+            Some((image, self.refusal(run, image)?))
+        });
+        if let Some((image, why)) = refused {
+            let back_off = format!("Back-off pulling image \"{image}\"");
+            // Every second look falls into the back-off.
+            let (reason, message) = if run.attempts.is_multiple_of(2) {
+                let text = format!("Failed to pull image \"{image}\": {why}");
                 self.registry.note(Kind::Pod, pod, &Note::warning(COMPONENT, "Failed", text));
-                self.registry.note(
-                    Kind::Pod,
-                    pod,
-                    &Note::warning(COMPONENT, "Failed", "Error: ErrImagePull"),
-                );
-                ("ErrImagePull", format!("rpc error: code = NotFound desc = {why}"))
+                ("ErrImagePull", why)
             } else {
-                let text = format!("Back-off pulling image \"{image}\"");
-                self.registry.note(Kind::Pod, pod, &Note::normal(COMPONENT, "BackOff", text.clone()));
-                ("ImagePullBackOff", text)
+                self.registry.note(Kind::Pod, pod, &Note::normal(COMPONENT, "BackOff", back_off.clone()));
+                ("ImagePullBackOff", format!("{back_off}: ErrImagePull: {why}"))
             };
+            let error = Note::warning(COMPONENT, "Failed", format!("Error: {reason}"));
+            self.registry.note(Kind::Pod, pod, &error);
             self.write(run, pod, Some((reason, &message)));
             run.try_again(now, 5000, 300_000);
             return;
@@ -350,7 +378,8 @@ impl Step<'_, '_> {
         let address = run.address.clone().unwrap_or_default();
         if let Some(container) = pods::exhibitor(pod) {
             let env = pods::environment(self.registry.store, pod, container).unwrap_or_default();
-            let member = pods::member(self.registry.store, pod, container, &address, env);
+            let place = pods::Place { address: &address, restarts: run.restarts };
+            let member = pods::member(self.registry.store, pod, container, place, env);
             run.size = member.ensemble_size;
             self.shares.start(member, self.registry.now, self.registry.ids);
         }

@@ -9,6 +9,7 @@ mod endpoints;
 mod garbage;
 mod kubelet;
 mod namespaces;
+mod network;
 mod pods;
 mod policies;
 mod probes;
@@ -17,12 +18,13 @@ mod rollout;
 mod scheduler;
 mod statefulset;
 
+use super::images::ImageFaults;
 use super::registry::Registry;
 use super::store::Store;
 use super::tree;
 use crate::api::Time;
 use crate::exhibitor::Shares;
-use crate::world::Export;
+use crate::world::{Export, PolicyEngine};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -33,6 +35,17 @@ const MANAGER: &str = "kube-controller-manager";
 /// Rounds of all controllers at one moment. Each round settles one step of a chain (Deployment, ReplicaSet, pods,
 /// endpoints); what is left after so many is picked up at the next moment.
 const ROUNDS: usize = 50;
+
+/// What of the world beyond the API the controllers and the kubelets go by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Outside<'a> {
+    /// What can be mounted.
+    pub(super) exports: &'a [Export],
+    /// What enforces network policies.
+    pub(super) policies: PolicyEngine,
+    /// Images that cannot be pulled.
+    pub(super) images: &'a ImageFaults,
+}
 
 /// What they remember between runs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -45,6 +58,9 @@ pub(super) struct Controllers {
     /// Nodes to be emptied, and since when.
     #[serde(default)]
     draining: BTreeMap<String, Time>,
+    /// Whether a network policy stands between any members.
+    #[serde(default)]
+    walled: bool,
 }
 
 /// The earliest of the moments that controllers ask to be woken at.
@@ -65,9 +81,13 @@ impl Controllers {
     }
 
     /// Does what is due.
-    pub(super) fn run(&mut self, registry: &mut Registry<'_>, shares: &mut Shares, exports: &[Export]) {
+    pub(super) fn run(&mut self, registry: &mut Registry<'_>, shares: &mut Shares, outside: Outside<'_>) {
+        let Outside { policies, .. } = outside;
+        if policies == PolicyEngine::None && self.walled {
+            self.walled = network::run(registry.store, policies, shares);
+        }
         for _ in 0..ROUNDS {
-            self.kubelet.run(registry, shares, exports);
+            self.kubelet.run(registry, shares, outside);
             let woken = self.wake.is_some_and(|wake| wake <= registry.now);
             if registry.store.revision() == self.reconciled && !woken {
                 return;
@@ -86,6 +106,9 @@ impl Controllers {
             balancers::run(registry, &mut alarm);
             budget::run(registry, &mut alarm);
             drain::run(registry, &self.draining, &mut alarm);
+            if policies != PolicyEngine::None {
+                self.walled = network::run(registry.store, policies, shares);
+            }
             self.wake = alarm.0;
         }
     }
