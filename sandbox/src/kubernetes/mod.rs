@@ -6,6 +6,7 @@ mod apply;
 mod bootstrap;
 mod claims;
 mod clock;
+mod columns;
 mod controllers;
 mod decode;
 mod defaults;

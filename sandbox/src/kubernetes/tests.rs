@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 mod images;
 mod network;
+mod others;
 mod requests;
 mod volumes;
 mod workloads;

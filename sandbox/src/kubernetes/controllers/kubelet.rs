@@ -9,6 +9,7 @@ use super::super::registry::Registry;
 use super::super::tree::{self, items, text};
 use super::pods::{self, Medium};
 use super::probes::{Outcome, Probing, Subject};
+use super::program::{self, Ending, Restarts};
 use super::{Outside, set_condition};
 use crate::api::Time;
 use crate::exhibitor::Shares;
@@ -21,6 +22,9 @@ const COMPONENT: &str = "kubelet";
 const SANDBOX: Time = 600;
 /// Milliseconds to look an image up that is on the node.
 const LOOK_UP: Time = 300;
+/// Milliseconds before a container that failed is started again, doubled by each failure, and the most of it.
+const CRASH_LOOP: Time = 10_000;
+const LONGEST_CRASH_LOOP: Time = 300_000;
 /// Milliseconds after which the pods of a lost node are collected.
 const NODE_LOST: Time = 40_000;
 /// Milliseconds from a reset of a node's machine to its kubelet at work: less than the 40 s after which the node would count as
@@ -40,6 +44,8 @@ enum Stage {
     Creating,
     /// Its containers run.
     Running,
+    /// Its containers have ended, and are not started again.
+    Ended,
 }
 
 /// One pod on its node.
@@ -60,6 +66,11 @@ struct Run {
     probing: Probing,
     /// When the containers end.
     ends: Option<Time>,
+    /// When they end by themselves, and with what status.
+    #[serde(default)]
+    program: Option<Ending>,
+    #[serde(default)]
+    policy: Restarts,
 }
 
 /// What all kubelets remember.
@@ -170,8 +181,18 @@ impl Kubelet {
                 shares.stop(&address, now);
             }
             shares.discard(&Medium::Memory.volumes_of(uid));
-            run.restarts += u32::from(run.stage == Stage::Running);
             run.probing = Probing::default();
+            if run.stage == Stage::Ended {
+                continue;
+            }
+            // Containers that are not started again have failed: killed by SIGKILL, as the kubelet has to take it.
+            if run.policy == Restarts::Never && run.stage == Stage::Running {
+                run.probing.next = Time::MAX;
+                run.program = Some(Ending { at: now + REBOOT, code: 137 });
+                continue;
+            }
+            run.program = None;
+            run.restarts += u32::from(run.stage == Stage::Running);
             run.move_on(Stage::Mounting, now + REBOOT);
         }
         self.booting.insert(node.to_owned(), now + REBOOT);
@@ -212,12 +233,15 @@ impl Run {
             restarts: 0,
             probing: Probing::default(),
             ends: None,
+            program: None,
+            policy: program::restarts(pod),
         }
     }
 
     fn next(&self) -> Time {
         let own = match self.stage {
-            Stage::Running => self.probing.next,
+            Stage::Running => self.program.map_or(self.probing.next, |end| end.at.min(self.probing.next)),
+            Stage::Ended => Time::MAX,
             Stage::Mounting | Stage::Preparing | Stage::Pulling | Stage::Creating => self.due,
         };
         // A pod that ends is not probed any more.
@@ -253,11 +277,13 @@ impl Step<'_, '_> {
         };
         match run.stage {
             Stage::Running if exited => self.restart(run, &pod),
+            Stage::Running if run.program.is_some_and(|end| end.at <= now) => self.end(run, &pod),
             Stage::Mounting => self.mount(run, &pod),
             Stage::Preparing => self.prepare(run, &pod),
             Stage::Pulling => self.pull(run, &pod),
             Stage::Creating => self.create(run, &pod),
             Stage::Running => self.probe(run, &pod),
+            Stage::Ended => {}
         }
         true
     }
@@ -385,7 +411,62 @@ impl Step<'_, '_> {
         }
         let subject = Subject { pod, address: &address, size: run.size, since: run.since };
         run.probing = Probing::new(&subject);
+        run.program = program::ending(pod).map(|end| Ending { at: run.since + end.at, ..end });
         self.write(run, pod, None);
+    }
+
+    /// The containers have ended by themselves: for good, or to be started again after a failure.
+    fn end(&mut self, run: &mut Run, pod: &Value) {
+        let now = self.registry.now;
+        let code = run.program.take().map_or(0, |end| end.code);
+        if code == 0 || run.policy == Restarts::Never {
+            run.stage = Stage::Ended;
+            return self.write_end(run, pod, code);
+        }
+        let pause = (CRASH_LOOP << run.restarts.min(10)).min(LONGEST_CRASH_LOOP);
+        run.restarts += 1;
+        run.move_on(Stage::Creating, now + pause);
+        let message = format!(
+            "back-off {}s restarting failed container={} pod={}_{}({})",
+            pause / 1000,
+            pods::containers(pod).map(|(name, _)| name).next().unwrap_or_default(),
+            run.name,
+            run.namespace,
+            tree::uid(pod)
+        );
+        self.registry.note(Kind::Pod, pod, &Note::warning(COMPONENT, "BackOff", message.clone()));
+        self.write(run, pod, Some(("CrashLoopBackOff", &message)));
+    }
+
+    /// Writes the status of a pod whose containers have ended with this.
+    fn write_end(&mut self, run: &Run, pod: &Value, code: u8) {
+        let mut pod = self.registry.store.get(Kind::Pod, &run.namespace, &run.name).unwrap_or(pod).clone();
+        let at = clock::seconds(self.registry.now);
+        let (phase, word, why) = if code == 0 {
+            ("Succeeded", "Completed", "PodCompleted")
+        } else {
+            ("Failed", "Error", "PodFailed")
+        };
+        tree::put(&mut pod, "/status/phase", phase);
+        for ty in ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"] {
+            let status = if ty == "Initialized" { "True" } else { "False" };
+            let mut condition =
+                json!({"type": ty, "status": status, "lastProbeTime": null, "lastTransitionTime": at});
+            if ty != "PodReadyToStartContainers" {
+                tree::put(&mut condition, "/reason", why);
+            }
+            set_condition(&mut pod, &condition);
+        }
+        let ended = |(name, image): (&str, &str)| {
+            let container = format!("containerd://{}-{}", run.name, run.restarts);
+            json!({"name": name, "lastState": {}, "ready": false, "restartCount": run.restarts, "image": image,
+                "imageID": image, "started": false, "containerID": container, "state": {"terminated": {
+                    "exitCode": code, "reason": word, "startedAt": clock::seconds(run.since), "finishedAt": at,
+                    "containerID": container}}})
+        };
+        let statuses: Vec<Value> = pods::containers(&pod).map(ended).collect();
+        tree::put(&mut pod, "/status/containerStatuses", statuses);
+        self.registry.commit(Kind::Pod, pod, &Actor::through(COMPONENT, "status"));
     }
 
     /// The container ended by itself: it starts again.

@@ -3,16 +3,19 @@
 mod balancers;
 mod budget;
 mod claims;
+mod daemonset;
 mod deployment;
 mod drain;
 mod endpoints;
 mod garbage;
+mod job;
 mod kubelet;
 mod namespaces;
 mod network;
 mod pods;
 mod policies;
 mod probes;
+mod program;
 mod replicaset;
 mod rollout;
 mod scheduler;
@@ -27,7 +30,7 @@ use crate::exhibitor::Shares;
 use crate::world::{Export, PolicyEngine};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The name that the controllers write under.
 const MANAGER: &str = "kube-controller-manager";
@@ -58,6 +61,9 @@ pub(super) struct Controllers {
     /// Nodes to be emptied, and since when.
     #[serde(default)]
     draining: BTreeMap<String, Time>,
+    /// Pods of Jobs whose end their Job's status has.
+    #[serde(default)]
+    counted: BTreeSet<String>,
     /// Whether a network policy stands between any members.
     #[serde(default)]
     walled: bool,
@@ -100,6 +106,8 @@ impl Controllers {
             deployment::run(registry, &mut alarm);
             replicaset::run(registry, &mut alarm);
             statefulset::run(registry);
+            daemonset::run(registry, &mut alarm);
+            job::run(registry, &mut self.counted, &mut alarm);
             claims::run(registry);
             scheduler::run(registry);
             endpoints::run(registry);
