@@ -118,7 +118,7 @@ impl Network<'_> {
     }
 
     /// The ports of a pod that the API server reaches.
-    pub(super) fn from_api_server(&self, to: &Value) -> Ports {
+    pub(super) fn for_api_server(&self, to: &Value) -> Ports {
         self.between(&KONNECTIVITY_AGENT, to)
     }
 

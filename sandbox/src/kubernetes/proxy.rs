@@ -35,7 +35,7 @@ pub(super) fn answer(
     };
     let address = tree::text(pod, "/status/podIP");
     let address = address.ok_or_else(|| Failure::bad_request("address not allowed"))?;
-    if !network.from_api_server(pod).has(port) {
+    if !network.for_api_server(pod).has(port) {
         // The packets are dropped: nothing comes back until the dialer gives up.
         if context.now < context.arrived + DIAL_TIMEOUT {
             return Ok(Answer::Later);

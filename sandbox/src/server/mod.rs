@@ -7,6 +7,7 @@ mod admin;
 mod clusters;
 mod core;
 mod http;
+mod spdy;
 mod store;
 mod streams;
 mod tls;

@@ -135,7 +135,7 @@ fn a_drain_leaves_daemons_where_they_are() {
         .into();
     bench.cluster.set_nodes(&nodes, bench.now);
     bench.pass(120_000);
-    assert_eq!(bench.cluster.drained(), [old.clone()]);
+    assert_eq!(bench.cluster.drained(), std::slice::from_ref(&old));
     assert_ne!(home(&mut bench), old);
     let left: Vec<(String, String)> = bench.placed().into_iter().filter(|(node, _)| *node == old).collect();
     assert_eq!(left, [(old, "agent:1".to_owned())]);
@@ -158,7 +158,8 @@ fn a_replication_controller_keeps_its_replicas() {
     assert_eq!(bench.evict(&name), 201);
     bench.pass(1);
     let pods = bench.pods();
-    let other = pods.iter().find(|other| Bench::is_ready(other) && other["metadata"]["name"] != name.as_str());
+    let other =
+        pods.iter().find(|other| Bench::is_ready(other) && other["metadata"]["name"] != name.as_str());
     let other = other.unwrap()["metadata"]["name"].as_str().unwrap().to_owned();
     assert_eq!(bench.evict(&other), 429);
     bench.pass(60_000);
