@@ -3,6 +3,7 @@
 use crate::api::{ClusterKey, Time};
 use crate::google::Google;
 use crate::ids::Ids;
+use crate::kubernetes::ImageFaults;
 use crate::world::{Cell, Residence, World};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -149,6 +150,7 @@ fn digest(text: &str) -> u64 {
 struct Head {
     now: Time,
     ids: Ids,
+    image_faults: ImageFaults,
 }
 
 impl World {
@@ -190,7 +192,7 @@ impl World {
         let ids = serde_json::to_string(&self.ids)?;
         let drawn = self.residence.rests.insert(Part::Head, digest(&ids)) != Some(digest(&ids));
         if moment || !changes.is_empty() || drawn || !self.residence.gone.is_empty() {
-            let head = serde_json::to_string(&Head { now: self.now, ids: self.ids.clone() })?;
+            let head = serde_json::to_string(&Head { now: self.now, ids: self.ids.clone(), image_faults: self.image_faults.clone() })?;
             changes.push((
                 Part::Head,
                 vec![Row { table: String::new(), key: String::new(), value: Some(head) }],
@@ -269,7 +271,7 @@ impl World {
             let head: Head = serde_json::from_str(head).map_err(|error| format!("it is damaged: {error}"))?;
             let ids = serde_json::to_string(&head.ids).map_err(|error| error.to_string())?;
             self.residence.rests.insert(Part::Head, digest(&ids));
-            (self.now, self.ids) = (head.now, head.ids);
+            (self.now, self.ids, self.image_faults) = (head.now, head.ids, head.image_faults);
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Exhibitors as the containers of a cluster's pods.
 
 use crate::world::share_name;
+use std::collections::BTreeMap;
 use zkprov_emulator_common::api::{Answer, Context, Request, Time};
 use zkprov_emulator_common::ids::Ids;
 use zkprov_emulator_exhibitor::{MemberStart, Shares};
@@ -45,5 +46,21 @@ impl Containers for Members<'_> {
     fn run(&self, address: &str, command: &[String]) -> Exit {
         let ended = self.shares.run(address, command);
         Exit { code: ended.code, stdout: ended.stdout, stderr: ended.stderr }
+    }
+
+    fn wall(&mut self, address: &str, walls: BTreeMap<String, Vec<(u16, u16)>>) {
+        self.shares.wall(address, walls);
+    }
+
+    fn discard(&mut self, prefix: &str) {
+        self.shares.discard(prefix);
+    }
+
+    fn listens(&self, address: &str, port: u16, now: Time) -> Option<bool> {
+        self.shares.listens(address, port, now)
+    }
+
+    fn ask(&self, address: &str, port: i64, word: &str, now: Time) -> Option<String> {
+        self.shares.ask(address, port, word, now)
     }
 }

@@ -8,7 +8,7 @@ use crate::api::{ClusterKey, Context, Endpoints, Request, Response, Service, Tim
 use crate::exhibitor::Shares;
 use crate::google::Google;
 use crate::ids::Ids;
-use crate::kubernetes::{Answer, Cluster};
+use crate::kubernetes::{Answer, Cluster, ImageFaults};
 use crate::members::Members;
 use crate::views::{ClusterView, Export};
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,9 @@ pub struct World {
     pub google: Google,
     /// The Kubernetes APIs of running clusters.
     pub kubernetes: BTreeMap<ClusterKey, Cluster>,
+    /// Images that no cluster's nodes can pull.
+    #[serde(default)]
+    pub image_faults: ImageFaults,
     /// The Exhibitor ensembles, one for each shared directory.
     pub exhibitor: Shares,
     /// By the name of the first cluster.
@@ -100,6 +103,7 @@ impl World {
             ids: Ids::new(seed),
             google: Google::default(),
             kubernetes: BTreeMap::new(),
+            image_faults: ImageFaults::default(),
             exhibitor: Shares::default(),
             cells: Table::default(),
             residence: Residence::default(),
@@ -285,6 +289,7 @@ impl World {
                 let clusters = &mut *inside.kubernetes;
                 if let Some(cluster) = clusters.get_mut(&key) {
                     cluster.set_nodes(&view.nodes, now);
+                    cluster.enforce(view.policies);
                 }
                 inside.cell.clusters.keys().any(|key| clusters.get(key).is_some_and(Cluster::is_draining))
             });
@@ -423,13 +428,14 @@ impl World {
     /// Carries out what is due in a cell, and lets its parts see each other's changes.
     fn settle_cell(&mut self, id: &str, now: Time, exports: &[Export], sessions: &[i64]) {
         self.residence.touched.insert(id.to_owned());
-        let until = self.now;
+        let (until, faults) = (self.now, self.image_faults.clone());
         let drained = self.inside(id, |inside| {
             let Inside { kubernetes, shares, cell, ids } = inside;
             shares.keep_alive(sessions, until);
             let mut drained = Vec::new();
             for (key, seen) in &cell.clusters {
                 let Some(cluster) = kubernetes.get_mut(key) else { continue };
+                cluster.refuse_images(&faults);
                 cluster.advance(now, ids, &mut Members { shares, network: &seen.network }, exports);
                 let nodes = if cluster.is_draining() { cluster.drained() } else { Vec::new() };
                 if !nodes.is_empty() {

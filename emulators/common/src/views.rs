@@ -29,8 +29,23 @@ pub struct ClusterView {
     pub network: String,
     /// Range of its pods' addresses, `10.8.0.0/14`; no other cluster of the network has one of them.
     pub pod_range: String,
+    /// What enforces its network policies.
+    pub policies: PolicyEngine,
     /// Node names with their internal addresses.
     pub nodes: Vec<Node>,
+}
+
+/// What enforces the network policies of a cluster. GKE's documentation, "Control communication between Pods using network
+/// policies": Dataplane V2 does, and so does the network policy add-on; without either they change nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PolicyEngine {
+    /// Nothing does: the API keeps them.
+    #[default]
+    None,
+    /// The network policy add-on.
+    Calico,
+    /// Dataplane V2.
+    Cilium,
 }
 
 /// A node of a GKE cluster, which is a VM too.

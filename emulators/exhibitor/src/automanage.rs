@@ -86,7 +86,7 @@ impl Share {
     pub(super) fn statuses(&self, address: &str) -> Vec<Status> {
         let Some(asked) = self.members.get(address) else { return Vec::new() };
         let status = |server: &Server| match self.members.get(&server.host) {
-            Some(member) if member.address == address || self.reaches(member) => {
+            Some(member) if member.address == address || self.reaches(address, member) => {
                 Status { host: server.host.clone(), state: member.state(), leader: member.leader }
             }
             Some(_) | None => Status { host: server.host.clone(), state: State::Down, leader: false },

@@ -300,7 +300,7 @@ impl Shares {
         }
     }
 
-    fn with_member(&mut self, address: &str, change: impl FnOnce(&mut Member, Time)) {
+    pub(super) fn with_member(&mut self, address: &str, change: impl FnOnce(&mut Member, Time)) {
         let host = self.host(address).to_owned();
         let Some(share) = self.share_of_mut(&host) else { return };
         let now = share.clock;

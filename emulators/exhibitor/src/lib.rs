@@ -56,6 +56,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use zookeeper::Clients;
 
+/// Where Exhibitor listens.
+pub const PORT: u16 = 8181;
+
 /// All shared directories, with the members that mount each.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Shares {
@@ -109,9 +112,15 @@ impl Share {
         self.file = Some(SharedFile::new(text, modified));
     }
 
-    /// Whether another instance's requests to this one are answered.
-    fn reaches(&self, member: &Member) -> bool {
-        member.answers() && !self.black_holes.contains(&member.address)
+    /// Whether the requests of the instance at this address to another one are answered.
+    fn reaches(&self, from: &str, member: &Member) -> bool {
+        member.answers() && !self.swallows(from, &member.address)
+    }
+
+    /// Whether a host swallows the requests of the instance at this address.
+    fn swallows(&self, from: &str, host: &str) -> bool {
+        let member = self.members.get(host);
+        self.black_holes.contains(host) || member.is_some_and(|member| !member.lets_in(from, i64::from(PORT)))
     }
 }
 
@@ -124,7 +133,7 @@ pub struct MemberStart {
     pub address: String,
     /// Exhibitor's `HOSTNAME`: what other members reach it by.
     pub hostname: String,
-    /// The volume that its data is on; `None` for the container's own disk.
+    /// The volume that its data is on; `None` for the container's own layer, which ends with the container.
     pub volume: Option<String>,
     /// `ZK_ENSEMBLE_SIZE` of the container, 0 when not set.
     pub ensemble_size: u32,
@@ -199,6 +208,23 @@ impl Shares {
         share.settle(now);
         if let Some((volume, data)) = gone.and_then(|member| Some((member.volume?, member.data))) {
             share.volumes.insert(volume, data);
+        }
+    }
+
+    /// Which ports of the member at this address are open to others, by their addresses; anyone who is not named reaches
+    /// all of them.
+    pub fn wall(&mut self, address: &str, walls: BTreeMap<String, Vec<(u16, u16)>>) {
+        let walls: BTreeMap<String, Vec<(u16, u16)>> =
+            walls.into_iter().map(|(other, ports)| (self.host(&other).to_owned(), ports)).collect();
+        if self.member(address).is_some_and(|member| member.walls != walls) {
+            self.with_member(address, |member, _| member.walls = walls);
+        }
+    }
+
+    /// Volumes whose names begin like this are gone, with the data on them.
+    pub fn discard(&mut self, prefix: &str) {
+        for share in self.shares.values_mut() {
+            share.volumes.retain(|volume, _| !volume.starts_with(prefix));
         }
     }
 

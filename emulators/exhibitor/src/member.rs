@@ -170,6 +170,9 @@ pub(super) struct Member {
     /// The volume that the data is on.
     #[serde(default)]
     pub(super) volume: Option<String>,
+    /// The only ports that these other members reach.
+    #[serde(default)]
+    pub(super) walls: BTreeMap<String, Vec<(u16, u16)>>,
     /// When the process was started.
     pub(super) started: Time,
     /// Since when the process hangs.
@@ -235,6 +238,7 @@ impl Member {
             zoo: Zoo::default(),
             data: Data::default(),
             volume: start.volume,
+            walls: BTreeMap::new(),
             started: now,
             hung: None,
             indexes: Vec::new(),
@@ -261,6 +265,13 @@ impl Member {
     /// Whether Exhibitor's port answers.
     pub(super) fn answers(&self) -> bool {
         self.booted && !self.exited
+    }
+
+    /// Whether another member's connections to this port arrive.
+    pub(super) fn lets_in(&self, from: &str, port: i64) -> bool {
+        self.walls.get(from).is_none_or(|ports| {
+            ports.iter().any(|(first, last)| (i64::from(*first)..=i64::from(*last)).contains(&port))
+        })
     }
 
     /// The configuration that holds for this instance, as far as it knows.

@@ -65,17 +65,22 @@ impl Zoo {
     }
 }
 
-/// Whether two servers can talk about elections: the higher id connects, so it has to know the lower.
+/// Whether two servers can talk about elections: the higher id connects, so it has to know the lower, and reach it.
 fn connected(one: &Member, other: &Member) -> bool {
+    let connects = |from: &Member, to: &Member| {
+        let (_, election) = to.zoo.peer_ports;
+        from.zoo.knows(to) && to.lets_in(&from.address, election)
+    };
     match one.zoo.id.cmp(&other.zoo.id) {
-        std::cmp::Ordering::Less => other.zoo.knows(one),
-        std::cmp::Ordering::Greater => one.zoo.knows(other),
+        std::cmp::Ordering::Less => connects(other, one),
+        std::cmp::Ordering::Greater => connects(one, other),
         std::cmp::Ordering::Equal => false,
     }
 }
 
 fn can_follow(follower: &Member, leader: &Member) -> bool {
-    follower.zoo.knows(leader) && connected(follower, leader)
+    let (peers, _) = leader.zoo.peer_ports;
+    follower.zoo.knows(leader) && connected(follower, leader) && leader.lets_in(&follower.address, peers)
 }
 
 impl Share {
@@ -84,9 +89,14 @@ impl Share {
         while self.drop_lost(now) || self.join_one(now) || self.elect_one(now) {}
     }
 
-    /// Whether a voter of this server's list has no host at its address.
-    pub(super) fn voter_unreachable(&self, zoo: &Zoo) -> bool {
-        zoo.servers.voters().any(|server| !self.members.contains_key(&server.host))
+    /// Whether connections to a voter of this server's list get no answer: there is no host at its address, or a policy
+    /// drops them.
+    pub(super) fn voter_unreachable(&self, member: &Member) -> bool {
+        let (_, election) = member.zoo.peer_ports;
+        let silent = |host: &String| {
+            self.members.get(host).is_none_or(|other| !other.lets_in(&member.address, election))
+        };
+        member.zoo.servers.voters().any(|server| silent(&server.host))
     }
 
     /// Members that follow this leader and are heard, as voters.
@@ -134,7 +144,7 @@ impl Share {
 
     /// The member begins to look for a leader.
     pub(super) fn look_again(&mut self, address: &str, now: Time) {
-        let unreachable = self.members.get(address).is_some_and(|member| self.voter_unreachable(&member.zoo));
+        let unreachable = self.members.get(address).is_some_and(|member| self.voter_unreachable(member));
         if let Some(member) = self.members.get_mut(address) {
             member.look(now, unreachable);
         }

@@ -1,6 +1,6 @@
 //! What an API server says to a request.
 
-use crate::api::Response;
+use crate::api::{ClusterKey, Response};
 use crate::watch::WatchCursor;
 use serde_json::Value;
 
@@ -48,6 +48,8 @@ pub enum PodStream {
     Forward {
         /// Names the pod in messages: `NAME, uid UID`.
         pod: String,
+        /// The cluster that it is in.
+        cluster: ClusterKey,
         /// The pod's address.
         address: String,
         /// The ports, in the order of their channels.

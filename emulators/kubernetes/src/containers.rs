@@ -4,6 +4,9 @@ use crate::api::{Answer, Context, Request, Time};
 use crate::ids::Ids;
 use std::collections::BTreeMap;
 
+/// The port that [`Containers::handle`] is behind, whatever the container's ports are called.
+pub const PORT: u16 = 8181;
+
 /// What a pod tells the program in its container at the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerStart {
@@ -55,4 +58,18 @@ pub trait Containers {
 
     /// Runs a program in the container.
     fn run(&self, address: &str, command: &[String]) -> Exit;
+
+    /// Which ports of the container at this address are open to others, by their addresses; anyone who is not named reaches
+    /// all of them.
+    fn wall(&mut self, address: &str, walls: BTreeMap<String, Vec<(u16, u16)>>);
+
+    /// Volumes whose names begin like this are gone, with the data on them.
+    fn discard(&mut self, prefix: &str);
+
+    /// Whether a program of the container at this address listens on a port; `None` where there is no container that this
+    /// knows.
+    fn listens(&self, address: &str, port: u16, now: Time) -> Option<bool>;
+
+    /// What the server behind this port answers to a four-letter word; `None` when it does not.
+    fn ask(&self, address: &str, port: i64, word: &str, now: Time) -> Option<String>;
 }

@@ -10,6 +10,8 @@ pub(super) fn apply(kind: Kind, object: &mut Value) {
     match kind {
         Kind::Deployment => deployment(object),
         Kind::ReplicaSet => replica_set(object),
+        Kind::DaemonSet => daemon_set(object),
+        Kind::ReplicationController => replication_controller(object),
         Kind::StatefulSet => stateful_set(object),
         Kind::CronJob => cron_job(object),
         Kind::Job => job(object),
@@ -44,7 +46,15 @@ pub(super) fn on_create(kind: Kind, object: &mut Value) {
         Kind::Namespace => default(object, "/status/phase", "Active"),
         Kind::Job => job_only(object),
         Kind::Deployment | Kind::CronJob | Kind::Node => default(object, "/status", json!({})),
-        Kind::ReplicaSet => default(object, "/status/replicas", 0),
+        Kind::ReplicaSet | Kind::ReplicationController => default(object, "/status/replicas", 0),
+        Kind::DaemonSet => {
+            put(object, "/metadata/annotations/deprecated.daemonset.template.generation", "1");
+            for count in
+                ["currentNumberScheduled", "desiredNumberScheduled", "numberMisscheduled", "numberReady"]
+            {
+                default(object, &format!("/status/{count}"), 0);
+            }
+        }
         Kind::StatefulSet => {
             default(object, "/status/replicas", 0);
             default(object, "/status/availableReplicas", 0);
@@ -92,6 +102,25 @@ fn replica_set(object: &mut Value) {
     if object.pointer("/spec/template").is_some() {
         pod_spec(object, "/spec/template/spec");
     }
+}
+
+fn daemon_set(object: &mut Value) {
+    default(object, "/spec/updateStrategy/type", "RollingUpdate");
+    if text(object, "/spec/updateStrategy/type") == Some("RollingUpdate") {
+        default(object, "/spec/updateStrategy/rollingUpdate/maxUnavailable", 1);
+        default(object, "/spec/updateStrategy/rollingUpdate/maxSurge", 0);
+    }
+    default(object, "/spec/revisionHistoryLimit", 10);
+    pod_spec(object, "/spec/template/spec");
+}
+
+fn replication_controller(object: &mut Value) {
+    default(object, "/spec/replicas", 1);
+    if let Some(labels) = object.pointer("/spec/template/metadata/labels").cloned() {
+        default(object, "/spec/selector", labels.clone());
+        default(object, "/metadata/labels", labels);
+    }
+    pod_spec(object, "/spec/template/spec");
 }
 
 fn stateful_set(object: &mut Value) {

@@ -147,7 +147,9 @@ fn entries(group: &'static str) -> Vec<Entry> {
             kind,
             Kind::Pod
                 | Kind::Service
+                | Kind::DaemonSet
                 | Kind::Deployment
+                | Kind::ReplicationController
                 | Kind::ReplicaSet
                 | Kind::StatefulSet
                 | Kind::CronJob

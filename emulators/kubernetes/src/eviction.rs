@@ -23,7 +23,7 @@ pub(super) fn evict(registry: &mut Registry<'_>, call: &Call<'_>) -> Result<Resp
     let options = DeleteOptions::read(body.get("deleteOptions").unwrap_or(&Value::Null), call.request)?;
     // Asked for by the parameter or, as kubectl does, in the body.
     let dry_run = call.dry_run()? || options.dry_run();
-    if !tree::is_deleting(&pod) && matches!(tree::text(&pod, "/status/phase"), Some("Running" | "Pending")) {
+    if needs_budget(&pod) {
         spend_budget(registry, namespace, &pod, dry_run)?;
     }
     deletion::delete(registry, Kind::Pod, namespace, name, &options)?;
@@ -31,6 +31,12 @@ pub(super) fn evict(registry: &mut Registry<'_>, call: &Call<'_>) -> Result<Resp
         201,
         &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
     ))
+}
+
+/// Whether a pod's disruption counts: not that of one that is ending, has ended, or has not started (`canIgnorePDB` in
+/// `pkg/registry/core/pod/storage/eviction.go` of Kubernetes).
+pub(super) fn needs_budget(pod: &Value) -> bool {
+    !tree::is_deleting(pod) && tree::text(pod, "/status/phase") == Some("Running")
 }
 
 /// Takes a pod's disruption from the budget that selects it.

@@ -13,9 +13,11 @@ pub enum Kind {
     Node,
     PersistentVolumeClaim,
     Pod,
+    ReplicationController,
     Secret,
     ServiceAccount,
     Service,
+    DaemonSet,
     Deployment,
     ReplicaSet,
     StatefulSet,
@@ -84,9 +86,14 @@ static POD: Info = with(
     info("", "Pod", ["pods", "pod"], &["po"]),
     &["eviction", "exec", "log", "portforward", "proxy", "status"],
 );
+static REPLICATION_CONTROLLER: Info = with(
+    info("", "ReplicationController", ["replicationcontrollers", "replicationcontroller"], &["rc"]),
+    &["scale", "status"],
+);
 static SECRET: Info = info("", "Secret", ["secrets", "secret"], &[]);
 static SERVICE_ACCOUNT: Info = info("", "ServiceAccount", ["serviceaccounts", "serviceaccount"], &["sa"]);
 static SERVICE: Info = with(info("", "Service", ["services", "service"], &["svc"]), &["proxy", "status"]);
+static DAEMON_SET: Info = with(info("apps", "DaemonSet", ["daemonsets", "daemonset"], &["ds"]), &["status"]);
 static DEPLOYMENT: Info =
     with(info("apps", "Deployment", ["deployments", "deployment"], &["deploy"]), &["scale", "status"]);
 static REPLICA_SET: Info =
@@ -125,7 +132,7 @@ static ADMISSION_BINDING: Info = cluster_wide(info(
 
 impl Kind {
     /// Every kind, in the order of discovery.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::ConfigMap,
         Self::Endpoints,
         Self::Event,
@@ -133,9 +140,11 @@ impl Kind {
         Self::Node,
         Self::PersistentVolumeClaim,
         Self::Pod,
+        Self::ReplicationController,
         Self::Secret,
         Self::ServiceAccount,
         Self::Service,
+        Self::DaemonSet,
         Self::Deployment,
         Self::ReplicaSet,
         Self::StatefulSet,
@@ -161,9 +170,11 @@ impl Kind {
             Self::Node => &NODE,
             Self::PersistentVolumeClaim => &PERSISTENT_VOLUME_CLAIM,
             Self::Pod => &POD,
+            Self::ReplicationController => &REPLICATION_CONTROLLER,
             Self::Secret => &SECRET,
             Self::ServiceAccount => &SERVICE_ACCOUNT,
             Self::Service => &SERVICE,
+            Self::DaemonSet => &DAEMON_SET,
             Self::Deployment => &DEPLOYMENT,
             Self::ReplicaSet => &REPLICA_SET,
             Self::StatefulSet => &STATEFUL_SET,
@@ -218,7 +229,9 @@ impl Kind {
     /// Whether `metadata.generation` counts the changes of its spec.
     pub(super) fn has_generation(self) -> bool {
         match self {
-            Self::Deployment
+            Self::DaemonSet
+            | Self::Deployment
+            | Self::ReplicationController
             | Self::ReplicaSet
             | Self::StatefulSet
             | Self::CronJob

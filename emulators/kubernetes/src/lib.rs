@@ -7,6 +7,7 @@ mod apply;
 mod bootstrap;
 mod claims;
 mod clock;
+mod columns;
 mod containers;
 mod controllers;
 mod decode;
@@ -17,11 +18,14 @@ mod events;
 mod eviction;
 mod failure;
 mod fields;
+mod images;
 mod kind;
 mod logs;
 mod managers;
+mod network;
 mod openapi;
 mod patch;
+mod programs;
 mod protobuf;
 mod proxy;
 mod registry;
@@ -43,6 +47,7 @@ mod watch;
 
 pub use self::answer::{Answer, PodStream};
 pub use self::containers::{ContainerStart, Containers, Exit};
+pub use self::images::ImageFaults;
 pub use self::kind::Kind;
 pub use self::watch::WatchCursor;
 
@@ -50,13 +55,14 @@ pub(crate) use zkprov_emulator_common::{api, ids, views};
 
 use self::addresses::Addresses;
 use self::failure::Failure;
+use self::network::Network;
 use self::registry::Registry;
 use self::route::{Route, Target};
 use self::store::Store;
 use self::verbs::Call;
 use crate::api::{Context, Request, Response, Time};
 use crate::ids::Ids;
-use crate::views::{ClusterView, Export, Node};
+use crate::views::{ClusterView, Export, Node, PolicyEngine};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use zkprov_emulator_common::table::{Rows, Tables};
@@ -75,6 +81,12 @@ pub struct Cluster {
     controllers: controllers::Controllers,
     /// Nodes that the cluster should have, in the order they came.
     nodes: Vec<bootstrap::NodeSpec>,
+    /// What enforces network policies.
+    #[serde(default)]
+    policies: PolicyEngine,
+    /// Images that its nodes cannot pull.
+    #[serde(default)]
+    image_faults: ImageFaults,
 }
 
 impl Tables for Cluster {
@@ -93,6 +105,8 @@ impl Cluster {
             addresses: Addresses::new(&view.pod_range),
             controllers: controllers::Controllers::default(),
             nodes: Vec::new(),
+            policies: view.policies,
+            image_faults: ImageFaults::default(),
         };
         // Uids of what is there from the start come from the cluster's own name: no request asked for them.
         let mut ids = Ids::new(bootstrap::seed(&view.key));
@@ -117,6 +131,18 @@ impl Cluster {
         let known = std::mem::take(&mut self.nodes);
         self.nodes = bootstrap::sync_nodes(&mut self.registry(now, &mut ids), known, nodes, &version);
         self.controllers.drain(draining);
+    }
+
+    /// From now on this enforces network policies.
+    pub const fn enforce(&mut self, policies: PolicyEngine) {
+        self.policies = policies;
+    }
+
+    /// From now on its nodes cannot pull these images.
+    pub fn refuse_images(&mut self, faults: &ImageFaults) {
+        if self.image_faults != *faults {
+            self.image_faults = faults.clone();
+        }
     }
 
     /// The machine of a node was reset; nothing happens if the node is another cluster's.
@@ -197,8 +223,14 @@ impl Cluster {
             return Err(Failure::no_such_path());
         }
         match target.subresource.as_deref() {
-            Some("proxy") => return proxy::answer(&self.store, request, target, shares, context),
-            Some("exec") => return Ok(Answer::Stream(streams::exec(&self.store, request, target, shares)?)),
+            Some("proxy") => {
+                let network = Network { store: &self.store, engine: self.policies };
+                return proxy::answer(network, request, target, shares, context);
+            }
+            Some("exec") => {
+                let network = Network { store: &self.store, engine: self.policies };
+                return Ok(Answer::Stream(streams::exec(network, request, target, shares, now)?));
+            }
             Some("portforward") => {
                 return Ok(Answer::Stream(streams::forward(&self.store, request, target)?));
             }
@@ -241,7 +273,8 @@ impl Cluster {
     /// Runs the controllers, the scheduler and the kubelets: what is due.
     pub fn advance(&mut self, now: Time, ids: &mut Ids, shares: &mut dyn Containers, exports: &[Export]) {
         let mut registry = Registry { store: &mut self.store, addresses: &mut self.addresses, ids, now };
-        self.controllers.run(&mut registry, shares, exports);
+        let outside = controllers::Outside { exports, policies: self.policies, images: &self.image_faults };
+        self.controllers.run(&mut registry, shares, outside);
     }
 
     /// The cluster is deleted: its pods stop.

@@ -2,28 +2,30 @@
 
 use super::failure::Failure;
 use super::kind::Kind;
+use super::network::Network;
 use super::route::Target;
 use super::store::Store;
 use super::tree;
 use crate::answer::Answer;
-use crate::api::{Context, Request};
-use crate::containers::Containers;
+use crate::api::{Context, Request, Time};
+use crate::containers::{self, Containers};
 use serde_json::Value;
 
-/// Where Exhibitor listens, whatever the container's ports are called.
-const EXHIBITOR_PORT: i64 = 8181;
+/// Milliseconds that the API server waits for a connection: the dialer's time-out in `k8s.io/apimachinery/pkg/util/net`.
+const DIAL_TIMEOUT: Time = 30_000;
 
 /// Passes a request on to the Exhibitor of a pod.
 ///
 /// # Errors
 /// 404 without the object, 400 for a port that it does not have, 503 when nothing answers.
 pub(super) fn answer(
-    store: &Store,
+    network: Network<'_>,
     request: &Request,
     target: &Target,
     shares: &mut dyn Containers,
     context: &mut Context<'_>,
 ) -> Result<Answer, Failure> {
+    let store = network.store;
     let namespace = target.namespace.as_deref().unwrap_or_default();
     let (name, port) = split(target.name.as_deref().unwrap_or_default());
     let (pod, port) = if target.kind == Kind::Service {
@@ -34,11 +36,20 @@ pub(super) fn answer(
     };
     let address = tree::text(pod, "/status/podIP");
     let address = address.ok_or_else(|| Failure::bad_request("address not allowed"))?;
+    if !network.for_api_server(pod).has(port) {
+        // The packets are dropped: nothing comes back until the dialer gives up.
+        if context.now < context.arrived + DIAL_TIMEOUT {
+            return Ok(Answer::Later);
+        }
+        let why = format!("error trying to reach service: dial tcp {address}:{port}: i/o timeout");
+        return Err(Failure::unavailable(why));
+    }
     let inner = Request {
         path: if target.rest.is_empty() { "/".to_owned() } else { target.rest.clone() },
         ..request.clone()
     };
-    let answer = if port == EXHIBITOR_PORT { shares.handle(address, &inner, context) } else { None };
+    let answer =
+        if port == i64::from(containers::PORT) { shares.handle(address, &inner, context) } else { None };
     answer.map(Answer::from).ok_or_else(|| {
         let why =
             format!("error trying to reach service: dial tcp {address}:{port}: connect: connection refused");
@@ -70,7 +81,11 @@ fn pod_port(pod: &Value, port: &str) -> Result<i64, Failure> {
     }
 }
 
-fn behind_service<'s>(
+/// The pod that a service picks for one of its ports, with the port there.
+///
+/// # Errors
+/// 404 without the service, 503 without the port or a pod that is ready.
+pub(super) fn behind_service<'s>(
     store: &'s Store,
     namespace: &str,
     name: &str,

@@ -53,6 +53,16 @@ fn blank(kind: Kind) -> Value {
     if matches!(kind, Kind::Deployment | Kind::ReplicaSet) {
         let template = json!({"metadata": {}, "spec": {"containers": null}});
         tree::put(&mut blank, "/spec", json!({"selector": null, "strategy": {}, "template": template}));
+    } else if kind == Kind::DaemonSet {
+        let template = json!({"metadata": {}, "spec": {"containers": null}});
+        tree::put(&mut blank, "/spec", json!({"selector": null, "updateStrategy": {}, "template": template}));
+        let counts =
+            ["currentNumberScheduled", "desiredNumberScheduled", "numberMisscheduled", "numberReady"];
+        for count in counts {
+            tree::put(&mut blank, &format!("/status/{count}"), 0);
+        }
+    } else if kind == Kind::ReplicationController {
+        tree::put(&mut blank, "/status/replicas", 0);
     } else if kind == Kind::StatefulSet {
         let template = json!({"metadata": {}, "spec": {"containers": null}});
         tree::put(&mut blank, "/spec", json!({"selector": null, "updateStrategy": {}, "template": template}));
@@ -155,7 +165,9 @@ impl Registry<'_> {
             | Kind::Pod
             | Kind::Secret
             | Kind::ServiceAccount
+            | Kind::DaemonSet
             | Kind::Deployment
+            | Kind::ReplicationController
             | Kind::ReplicaSet
             | Kind::StatefulSet
             | Kind::CronJob

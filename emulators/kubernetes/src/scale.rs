@@ -6,14 +6,23 @@ use super::registry::{Registry, Write};
 use super::{admission, selectors, tree};
 use serde_json::{Value, json};
 
-/// The scale of a Deployment, ReplicaSet or StatefulSet.
+/// The scale of a Deployment, ReplicaSet, ReplicationController or StatefulSet.
 pub(super) fn of(object: &Value) -> Value {
     let mut metadata = json!({});
     for key in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
         tree::carry(object, &mut metadata, &format!("/metadata/{key}"));
     }
     let metadata = metadata.get("metadata").cloned().unwrap_or_default();
-    let selector = object.pointer("/spec/selector").map(selectors::to_text).unwrap_or_default();
+    let selector = object.pointer("/spec/selector").map(|selector| {
+        // A ReplicationController's is a plain map.
+        let plain = selector.get("matchLabels").is_none() && selector.get("matchExpressions").is_none();
+        if plain {
+            selectors::to_text(&json!({"matchLabels": selector}))
+        } else {
+            selectors::to_text(selector)
+        }
+    });
+    let selector = selector.unwrap_or_default();
     let mut scale = json!({
         "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": {},
         "status": {"replicas": tree::int(object, "/status/replicas").unwrap_or(0), "selector": selector},

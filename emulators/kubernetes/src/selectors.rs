@@ -145,11 +145,12 @@ fn field(kind: Kind, text: &str) -> Result<(String, String, bool), Failure> {
         Kind::Namespace => &["status.phase"],
         Kind::Secret => &["type"],
         Kind::Service => &["spec.clusterIP", "spec.type"],
-        Kind::ReplicaSet => &["status.replicas"],
+        Kind::ReplicaSet | Kind::ReplicationController => &["status.replicas"],
         Kind::Job => &["status.successful"],
         Kind::ConfigMap
         | Kind::Endpoints
         | Kind::ServiceAccount
+        | Kind::DaemonSet
         | Kind::Deployment
         | Kind::StatefulSet
         | Kind::CronJob

@@ -2,11 +2,13 @@
 
 use super::failure::Failure;
 use super::kind::Kind;
+use super::network::Network;
+use super::programs;
 use super::route::Target;
 use super::store::Store;
 use super::tree;
 use crate::answer::PodStream;
-use crate::api::Request;
+use crate::api::{Request, Service, Time};
 use crate::containers::Containers;
 use serde_json::{Value, json};
 
@@ -18,12 +20,13 @@ const CHANNELS: &str = "v4.channel.k8s.io";
 /// # Errors
 /// 404 without the pod, 400 when it does not run or the request names no program or no stream.
 pub(super) fn exec(
-    store: &Store,
+    network: Network<'_>,
     request: &Request,
     target: &Target,
     shares: &dyn Containers,
+    now: Time,
 ) -> Result<PodStream, Failure> {
-    let pod = running(store, request, target)?;
+    let pod = running(network.store, request, target)?;
     let wanted = |name: &str| matches!(request.query(name), Some("true" | "1"));
     let (stdout, stderr) = (wanted("stdout"), wanted("stderr"));
     if !(wanted("stdin") || stdout || stderr) {
@@ -34,7 +37,8 @@ pub(super) fn exec(
     if command.is_empty() {
         return Err(Failure::bad_request("you must specify at least one command for the container"));
     }
-    let ended = shares.run(&pod.address, &command);
+    let connected = programs::run(network, pod.object, &command, shares, now);
+    let ended = connected.unwrap_or_else(|| shares.run(&pod.address, &command));
     Ok(PodStream::Exec {
         stdout: stdout.then_some(ended.stdout),
         stderr: stderr.then(|| ended.stderr.into_bytes()),
@@ -72,16 +76,21 @@ pub(super) fn forward(store: &Store, request: &Request, target: &Target) -> Resu
     if ports.is_empty() && offered.contains(CHANNELS) {
         return Err(Failure::bad_request("query parameter \"ports\" is required"));
     }
-    Ok(PodStream::Forward { pod: pod.label, address: pod.address, ports })
+    let cluster = match &request.service {
+        Service::Kubernetes(key) => key.clone(),
+        Service::Compute | Service::Container | Service::Filestore | Service::Storage => String::new(),
+    };
+    Ok(PodStream::Forward { pod: pod.label, cluster, address: pod.address, ports })
 }
 
-struct Running {
+struct Running<'s> {
+    object: &'s Value,
     /// `NAME, uid UID`
     label: String,
     address: String,
 }
 
-fn running(store: &Store, request: &Request, target: &Target) -> Result<Running, Failure> {
+fn running<'s>(store: &'s Store, request: &Request, target: &Target) -> Result<Running<'s>, Failure> {
     let (namespace, name) =
         (target.namespace.as_deref().unwrap_or_default(), target.name.as_deref().unwrap_or_default());
     let pod = store.get(Kind::Pod, namespace, name).ok_or_else(|| Failure::not_found(Kind::Pod, name))?;
@@ -101,5 +110,5 @@ fn running(store: &Store, request: &Request, target: &Target) -> Result<Running,
     let address =
         address.ok_or_else(|| Failure::bad_request(format!("container not found ({:?})", container())))?;
     let uid = tree::text(pod, "/metadata/uid").unwrap_or_default();
-    Ok(Running { label: format!("{name}, uid {uid}"), address: address.to_owned() })
+    Ok(Running { object: pod, label: format!("{name}, uid {uid}"), address: address.to_owned() })
 }

@@ -1,6 +1,7 @@
 //! How objects are shown to who asks for tables (`kubectl get`) or for metadata only.
 
 use super::clock;
+use super::columns::{Column, columns};
 use super::kind::Kind;
 use super::tree::{entries, int, is_deleting, is_true, items, name, text};
 use crate::api::Time;
@@ -26,139 +27,6 @@ pub(super) enum Include {
     Metadata,
     /// All of it.
     Object,
-}
-
-/// A column: name, and whether only wide output shows it.
-type Column = (&'static str, bool);
-
-fn columns(kind: Kind) -> &'static [Column] {
-    match kind {
-        Kind::ConfigMap => &[("Name", false), ("Data", false), ("Age", false)],
-        Kind::Endpoints => &[("Name", false), ("Endpoints", false), ("Age", false)],
-        Kind::Event => &[
-            ("Last Seen", false),
-            ("Type", false),
-            ("Reason", false),
-            ("Object", false),
-            ("Subobject", true),
-            ("Source", true),
-            ("Message", false),
-            ("First Seen", true),
-            ("Count", true),
-            ("Name", true),
-        ],
-        Kind::Namespace => &[("Name", false), ("Status", false), ("Age", false)],
-        Kind::Node => &[
-            ("Name", false),
-            ("Status", false),
-            ("Roles", false),
-            ("Age", false),
-            ("Version", false),
-            ("Internal-IP", true),
-            ("External-IP", true),
-            ("OS-Image", true),
-            ("Kernel-Version", true),
-            ("Container-Runtime", true),
-        ],
-        Kind::Pod => &[
-            ("Name", false),
-            ("Ready", false),
-            ("Status", false),
-            ("Restarts", false),
-            ("Age", false),
-            ("IP", true),
-            ("Node", true),
-            ("Nominated Node", true),
-            ("Readiness Gates", true),
-        ],
-        Kind::Secret => &[("Name", false), ("Type", false), ("Data", false), ("Age", false)],
-        Kind::ServiceAccount => &[("Name", false), ("Secrets", false), ("Age", false)],
-        Kind::Service => &[
-            ("Name", false),
-            ("Type", false),
-            ("Cluster-IP", false),
-            ("External-IP", false),
-            ("Port(s)", false),
-            ("Age", false),
-            ("Selector", true),
-        ],
-        Kind::Deployment => &[
-            ("Name", false),
-            ("Ready", false),
-            ("Up-to-date", false),
-            ("Available", false),
-            ("Age", false),
-            ("Containers", true),
-            ("Images", true),
-            ("Selector", true),
-        ],
-        Kind::ReplicaSet => &[
-            ("Name", false),
-            ("Desired", false),
-            ("Current", false),
-            ("Ready", false),
-            ("Age", false),
-            ("Containers", true),
-            ("Images", true),
-            ("Selector", true),
-        ],
-        Kind::StatefulSet => {
-            &[("Name", false), ("Ready", false), ("Age", false), ("Containers", true), ("Images", true)]
-        }
-        Kind::CronJob => &[
-            ("Name", false),
-            ("Schedule", false),
-            ("Timezone", false),
-            ("Suspend", false),
-            ("Active", false),
-            ("Last Schedule", false),
-            ("Age", false),
-            ("Containers", true),
-            ("Images", true),
-            ("Selector", true),
-        ],
-        Kind::Job => &[
-            ("Name", false),
-            ("Status", false),
-            ("Completions", false),
-            ("Duration", false),
-            ("Age", false),
-            ("Containers", true),
-            ("Images", true),
-            ("Selector", true),
-        ],
-        Kind::Role => &[("Name", false), ("Created At", false)],
-        Kind::RoleBinding => &[("Name", false), ("Role", false), ("Age", false)],
-        Kind::PersistentVolumeClaim => &[
-            ("Name", false),
-            ("Status", false),
-            ("Volume", false),
-            ("Capacity", false),
-            ("Access Modes", false),
-            ("StorageClass", false),
-            ("VolumeAttributesClass", false),
-            ("Age", false),
-            ("VolumeMode", true),
-        ],
-        Kind::PodDisruptionBudget => &[
-            ("Name", false),
-            ("Min Available", false),
-            ("Max Unavailable", false),
-            ("Allowed Disruptions", false),
-            ("Age", false),
-        ],
-        Kind::NetworkPolicy => &[("Name", false), ("Pod-Selector", false), ("Age", false)],
-        Kind::EndpointSlice => {
-            &[("Name", false), ("AddressType", false), ("Ports", false), ("Endpoints", false), ("Age", false)]
-        }
-        Kind::Lease => &[("Name", false), ("Holder", false), ("Age", false)],
-        Kind::ValidatingAdmissionPolicy => {
-            &[("Name", false), ("Validations", false), ("ParamKind", false), ("Age", false)]
-        }
-        Kind::ValidatingAdmissionPolicyBinding => {
-            &[("Name", false), ("PolicyName", false), ("ParamRef", false), ("Age", false)]
-        }
-    }
 }
 
 const NONE: &str = "<none>";
@@ -259,6 +127,32 @@ fn cells(kind: Kind, object: &Value, now: Time) -> Vec<Value> {
                 age,
                 at("/spec/volumeMode"),
             ]
+        }
+        Kind::DaemonSet => {
+            let mut row = vec![
+                own,
+                number("/status/desiredNumberScheduled"),
+                number("/status/currentNumberScheduled"),
+                number("/status/numberReady"),
+                number("/status/updatedNumberScheduled"),
+                number("/status/numberAvailable"),
+                json!(pairs(object, "/spec/template/spec/nodeSelector")),
+                age,
+            ];
+            row.extend(template(object));
+            row
+        }
+        Kind::ReplicationController => {
+            let mut row = vec![
+                own,
+                number("/spec/replicas"),
+                number("/status/replicas"),
+                number("/status/readyReplicas"),
+                age,
+            ];
+            let [containers, images, _] = template(object);
+            row.extend([containers, images, json!(pairs(object, "/spec/selector"))]);
+            row
         }
         Kind::ReplicaSet => {
             let mut row = vec![
@@ -466,7 +360,8 @@ fn definitions(kind: Kind) -> Vec<Value> {
                 | "Allowed Disruptions"
                 | "Secrets"
                 | "Count"
-        ) || (kind == Kind::ReplicaSet && *column == "Ready")
+        ) || (*column == "Ready"
+            && matches!(kind, Kind::DaemonSet | Kind::ReplicaSet | Kind::ReplicationController))
         {
             "integer"
         } else {

@@ -2,59 +2,25 @@
 
 use super::{Cluster, WatchCursor};
 use crate::answer::Answer;
-use crate::api::{self, Context, Endpoints, Request, Response, Service, Time};
-use crate::containers::{ContainerStart, Containers, Exit};
+use crate::api::{Context, Endpoints, Request, Response, Service, Time};
 use crate::ids::Ids;
-use crate::views::{ClusterView, Export, Node};
+use crate::views::{ClusterView, Export, Node, PolicyEngine};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use zkprov_emulator_exhibitor::Shares;
 
+mod containers;
+mod images;
+mod network;
+mod others;
 mod requests;
+mod volumes;
 mod workloads;
-
-/// Programs that answer every request, some seconds after their containers have started.
-#[derive(Debug, Default)]
-struct Programs(BTreeMap<String, Time>);
-
-impl Containers for Programs {
-    fn start(&mut self, container: ContainerStart, now: Time, _ids: &mut Ids) {
-        self.0.insert(container.address, now + 4_000);
-    }
-
-    fn stop(&mut self, address: &str, _now: Time) {
-        self.0.remove(address);
-    }
-
-    fn ready(&self, _address: &str, _port: Option<i64>, _accept_standalone: bool) -> bool {
-        false
-    }
-
-    fn answers(&self, address: &str, now: Time) -> bool {
-        self.0.get(address).is_some_and(|from| *from <= now)
-    }
-
-    fn exited(&self, _address: &str) -> bool {
-        false
-    }
-
-    fn handle(
-        &mut self,
-        address: &str,
-        _request: &Request,
-        context: &mut Context<'_>,
-    ) -> Option<api::Answer> {
-        self.answers(address, context.now).then(|| Response::json(200, &json!({ "port": 2181 })).into())
-    }
-
-    fn run(&self, _address: &str, _command: &[String]) -> Exit {
-        Exit { code: 0, stdout: Vec::new(), stderr: String::new() }
-    }
-}
 
 /// A cluster with a clock.
 struct Bench {
     cluster: Cluster,
-    programs: Programs,
+    shares: Shares,
     ids: Ids,
     now: Time,
     exports: Vec<Export>,
@@ -76,6 +42,10 @@ fn node(name: &str) -> Node {
 
 impl Bench {
     fn new(nodes: usize) -> Self {
+        Self::enforcing(PolicyEngine::None, nodes)
+    }
+
+    fn enforcing(policies: PolicyEngine, nodes: usize) -> Self {
         let nodes = (0..nodes).map(|n| node(&format!("node-{n}"))).collect();
         let view = ClusterView {
             key: "p/z/c".to_owned(),
@@ -83,11 +53,12 @@ impl Bench {
             network: "projects/p/global/networks/default".to_owned(),
             pod_range: "10.8.0.0/14".to_owned(),
             nodes,
+            policies,
         };
         let now = 1_767_225_600_000;
         Self {
             cluster: Cluster::new(&view, now),
-            programs: Programs::default(),
+            shares: Shares::default(),
             ids: Ids::new(7),
             now,
             exports: Vec::new(),
@@ -95,6 +66,22 @@ impl Bench {
     }
 
     fn send(&mut self, method: &str, url: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        self.send_again(method, url, headers, body, self.now)
+    }
+
+    /// Hands a `GET` in once more that was first handed in at this time.
+    fn again(&mut self, url: &str, arrived: Time) -> Answer {
+        self.send_again("GET", url, &[], &Value::Null, arrived)
+    }
+
+    fn send_again(
+        &mut self,
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+        arrived: Time,
+    ) -> Answer {
         let (path, query) = url.split_once('?').unwrap_or((url, ""));
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         let request = Request {
@@ -106,9 +93,8 @@ impl Bench {
             body: if body.is_null() { Vec::new() } else { body.to_string().into_bytes() },
         };
         let endpoints = Endpoints::default();
-        let mut context =
-            Context { now: self.now, arrived: self.now, ids: &mut self.ids, endpoints: &endpoints };
-        self.cluster.handle(&request, &mut self.programs, &mut context)
+        let mut context = Context { now: self.now, arrived, ids: &mut self.ids, endpoints: &endpoints };
+        self.cluster.handle(&request, &mut self.shares, &mut context)
     }
 
     fn raw(&mut self, method: &str, url: &str, headers: &[(&str, &str)], body: &Value) -> Response {
@@ -154,9 +140,10 @@ impl Bench {
     fn pass(&mut self, milliseconds: Time) {
         let target = self.now + milliseconds;
         loop {
-            let next = self.cluster.next_event();
+            let next = [self.cluster.next_event(), self.shares.next_event()].into_iter().flatten().min();
             self.now = next.unwrap_or(target).clamp(self.now, target);
-            self.cluster.advance(self.now, &mut self.ids, &mut self.programs, &self.exports);
+            self.cluster.advance(self.now, &mut self.ids, &mut self.shares, &self.exports);
+            self.shares.advance(self.now, &mut self.ids);
             if self.now == target && self.cluster.next_event().is_none_or(|next| next > target) {
                 return;
             }

@@ -20,12 +20,13 @@ pub(super) fn check(kind: Kind, object: &Value, old: Option<&Value>) -> Result<(
                 immutable(object, old, "/spec/selector", &mut causes);
             }
         }
-        Kind::ReplicaSet => {
+        Kind::ReplicaSet | Kind::DaemonSet => {
             workload(object, &mut causes);
             if let Some(old) = old {
                 immutable(object, old, "/spec/selector", &mut causes);
             }
         }
+        Kind::ReplicationController => replication_controller(object, &mut causes),
         Kind::StatefulSet => stateful_set(object, old, &mut causes),
         Kind::CronJob => cron_job(object, &mut causes),
         Kind::Job => {
@@ -115,7 +116,9 @@ fn metadata(kind: Kind, object: &Value, causes: &mut Vec<Cause>) {
         | Kind::Pod
         | Kind::Secret
         | Kind::ServiceAccount
+        | Kind::DaemonSet
         | Kind::Deployment
+        | Kind::ReplicationController
         | Kind::ReplicaSet
         | Kind::StatefulSet
         | Kind::CronJob
@@ -220,6 +223,14 @@ fn stateful_set(object: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
                    'minReadySeconds' are forbidden";
         causes.push(Cause::new("FieldValueForbidden", "spec", why));
     }
+}
+
+/// The selector of this older kind is a plain map, and may change.
+fn replication_controller(object: &Value, causes: &mut Vec<Cause>) {
+    let mut modern = object.clone();
+    let selector = object.pointer("/spec/selector").cloned().unwrap_or_default();
+    super::tree::put(&mut modern, "/spec/selector", json!({"matchLabels": selector}));
+    workload(&modern, causes);
 }
 
 fn cron_job(object: &Value, causes: &mut Vec<Cause>) {

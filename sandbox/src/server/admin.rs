@@ -5,6 +5,8 @@
 //! | `GET faults` | lists the fault rules with their counters |
 //! | `POST faults` | adds a rule: its JSON, or `{"rule": "status=503,nth=1"}` |
 //! | `DELETE faults` | removes all rules |
+//! | `GET images` | which images cannot be pulled |
+//! | `PUT images` | sets it: `{"schema1Refused": true, "denied": ["REPOSITORY"], "missing": ["REPOSITORY:TAG"]}` |
 //! | `GET world` | the whole world |
 //! | `GET log` | recent requests |
 //! | `POST advance` | `{"seconds": N}` moves virtual time on |
@@ -13,6 +15,7 @@ use super::core::Core;
 use super::http::refuse;
 use crate::api::{Request, Response};
 use crate::faults::Rule;
+use crate::kubernetes::ImageFaults;
 use serde_json::{Value, json};
 
 /// Answers a call; `path` is what follows `/_sandbox/`.
@@ -34,6 +37,17 @@ pub(crate) fn answer(core: &Core, path: &str, request: &Request) -> Response {
             core.faults(crate::faults::Faults::clear);
             Response::json(200, &list_faults(core))
         }
+        ("GET", "images") => match core.world() {
+            Ok(world) => Response::json(200, &json!(world.image_faults)),
+            Err(error) => refuse(500, &error.to_string()),
+        },
+        ("PUT", "images") => match serde_json::from_value::<ImageFaults>(body) {
+            Ok(faults) => match core.refuse_images(faults.clone()) {
+                Ok(()) => Response::json(200, &json!(faults)),
+                Err(error) => refuse(500, &error.to_string()),
+            },
+            Err(error) => refuse(400, &format!("not what images takes: {error}")),
+        },
         ("GET", "log") => Response::json(200, &json!({ "requests": core.log() })),
         ("GET", "world") => match core.world().map(serde_json::to_value) {
             Ok(Ok(world)) => Response::json(200, &world),

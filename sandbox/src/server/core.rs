@@ -6,7 +6,7 @@ use super::{Clock, Cut, LogEntry, Side};
 use crate::api::{ClusterKey, Endpoints, Request, Service, Time};
 use crate::exhibitor::{Connected, Received};
 use crate::faults::{Effect, Faults, service_name};
-use crate::kubernetes::{Answer, WatchCursor};
+use crate::kubernetes::{Answer, ImageFaults, WatchCursor};
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -313,6 +313,14 @@ impl Core {
         })?
     }
 
+    /// From now on nodes cannot pull these images.
+    pub(crate) fn refuse_images(&self, faults: ImageFaults) -> Result<(), StoreError> {
+        self.turn(|inner, changed| {
+            inner.world.image_faults = faults;
+            *changed = true;
+        })
+    }
+
     /// Sets where to cut, with changing requests counted anew, and serves again.
     pub(crate) fn set_cut(&self, cut: Option<Cut>) {
         let mut inner = self.lock();
@@ -591,7 +599,7 @@ fn mutating(request: &Request) -> bool {
 }
 
 /// The cluster that a request is about.
-pub(super) fn cluster_of(service: &Service) -> Option<&str> {
+fn cluster_of(service: &Service) -> Option<&str> {
     match service {
         Service::Kubernetes(key) => Some(key),
         Service::Compute | Service::Container | Service::Filestore | Service::Storage => None,

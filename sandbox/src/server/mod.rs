@@ -8,6 +8,7 @@ mod clusters;
 mod core;
 mod http;
 mod offline;
+mod spdy;
 mod store;
 mod streams;
 mod tls;

@@ -1,8 +1,8 @@
-//! Streams into pods over WebSocket: Kubernetes' channels, numbered by each message's first byte.
+//! Streams into pods, over WebSocket: Kubernetes' channels, numbered by each message's first byte. Over SPDY: `spdy`.
 
-use super::core::{Core, cluster_of};
+use super::core::Core;
 use super::http::{Payload, refuse};
-use super::zookeeper;
+use super::{spdy, zookeeper};
 use crate::api::{Request, Response};
 use crate::kubernetes::PodStream;
 use futures::stream::{SplitSink, SplitStream};
@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_tungstenite::WebSocketStream;
@@ -27,6 +28,8 @@ use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 const STDOUT: u8 = 1;
 const STDERR: u8 = 2;
 const STATUS: u8 = 3;
+/// SPDY within WebSocket's messages, as `kubectl port-forward` asks for since 1.31.
+const TUNNEL: &str = "SPDY/3.1+portforward.k8s.io";
 /// Longest piece of output in one message.
 const PIECE: usize = 32 << 10;
 /// How long a client gets to close the connection after the end.
@@ -37,8 +40,7 @@ type Socket = WebSocketStream<TokioIo<Upgraded>>;
 /// Answers a request for a stream: switches protocols, and serves the stream in the background.
 ///
 /// # Errors
-/// The response that refuses a request which is no WebSocket handshake, or offers none of the protocols that are
-/// served.
+/// The response that refuses a request which is no handshake, or offers none of the protocols that are served.
 pub(crate) fn open(
     core: &Arc<Core>,
     request: &Request,
@@ -51,13 +53,18 @@ pub(crate) fn open(
     if wanted.is_empty() {
         return Err(refused("Upgrade request required".to_owned()));
     }
+    if wanted.eq_ignore_ascii_case("spdy/3.1") {
+        return open_spdy(core, request, stream, upgraded, running);
+    }
     let key = request.header("sec-websocket-key").filter(|_| wanted.eq_ignore_ascii_case("websocket"));
     let key = key.ok_or_else(|| {
-        refused(format!("unable to upgrade: the embedded cloud's pods take WebSocket, not {wanted}"))
+        refused(format!(
+            "unable to upgrade: the embedded cloud's pods take WebSocket and SPDY/3.1, not {wanted}"
+        ))
     })?;
     let served: &[&str] = match &stream {
         PodStream::Exec { .. } => &["v5.channel.k8s.io", "v4.channel.k8s.io"],
-        PodStream::Forward { .. } => &["v4.channel.k8s.io"],
+        PodStream::Forward { .. } => &["v4.channel.k8s.io", TUNNEL],
     };
     let offered = request.header("sec-websocket-protocol").unwrap_or_default();
     let chosen = offered.split(',').map(str::trim).find(|offer| served.contains(offer));
@@ -77,8 +84,7 @@ pub(crate) fn open(
         let value = HeaderValue::from_str(value).map_err(|error| refused(error.to_string()))?;
         headers.insert(name, value);
     }
-    let core = Arc::clone(core);
-    let cluster = cluster_of(&request.service).unwrap_or_default().to_owned();
+    let (core, tunnelled) = (Arc::clone(core), chosen == TUNNEL);
     tokio::spawn(async move {
         let socket = match upgraded.await {
             Ok(upgraded) => {
@@ -87,8 +93,9 @@ pub(crate) fn open(
             Err(error) => return tracing::debug!(%error, "connection not upgraded"),
         };
         let ended = match stream {
+            stream if tunnelled => tunnel(&core, socket, stream, running).await,
             PodStream::Exec { stdout, stderr, status } => exec(socket, [stdout, stderr], &status).await,
-            PodStream::Forward { pod, address, ports } => {
+            PodStream::Forward { pod, cluster, address, ports } => {
                 forward(&core, socket, &pod, (&cluster, &address), &ports, running).await
             }
         };
@@ -97,6 +104,97 @@ pub(crate) fn open(
         }
     });
     Ok(response)
+}
+
+/// Answers a request for a stream over SPDY.
+fn open_spdy(
+    core: &Arc<Core>,
+    request: &Request,
+    stream: PodStream,
+    upgraded: OnUpgrade,
+    running: watch::Receiver<bool>,
+) -> Result<hyper::Response<Payload>, Box<Response>> {
+    const VERSION: &str = "x-stream-protocol-version";
+    let served = match &stream {
+        PodStream::Exec { .. } => "v4.channel.k8s.io",
+        PodStream::Forward { .. } => "portforward.k8s.io",
+    };
+    let offered = request.headers.iter().filter(|(name, _)| name == VERSION);
+    let offered: Vec<&str> = offered.flat_map(|(_, value)| value.split(',')).map(str::trim).collect();
+    if !offered.contains(&served) {
+        // In the words of `Handshake` in `k8s.io/apimachinery/pkg/util/httpstream`.
+        let offered = offered.join(" ");
+        let why = format!(
+            "unable to upgrade: unable to negotiate protocol: client supports [{offered}], server accepts [{served}]"
+        );
+        return Err(Box::new(refuse(403, &why)));
+    }
+    let mut response = hyper::Response::new(Payload::Whole(None));
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    for (name, value) in [("connection", "Upgrade"), ("upgrade", "SPDY/3.1"), (VERSION, served)] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    let core = Arc::clone(core);
+    tokio::spawn(async move {
+        let ended = match upgraded.await {
+            Ok(upgraded) => spdy::serve(&core, TokioIo::new(upgraded), stream, running).await,
+            Err(error) => return tracing::debug!(%error, "connection not upgraded"),
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "stream ended");
+        }
+    });
+    Ok(response)
+}
+
+/// Carries SPDY's bytes in binary messages, wherever they are cut.
+async fn tunnel(
+    core: &Arc<Core>,
+    socket: Socket,
+    stream: PodStream,
+    running: watch::Receiver<bool>,
+) -> Result<(), Error> {
+    let (mut sink, mut source) = socket.split();
+    let (near, far) = tokio::io::duplex(PIECE);
+    let (mut answers, mut questions) = tokio::io::split(far);
+    let served = spdy::serve(core, near, stream, running);
+    let inward = async {
+        while let Some(message) = source.next().await {
+            match message? {
+                Message::Binary(bytes) => questions.write_all(&bytes).await?,
+                Message::Close(_) => break,
+                Message::Text(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+            }
+        }
+        questions.shutdown().await?;
+        Ok::<_, Error>(())
+    };
+    let outward = async {
+        let mut buffer = vec![0; PIECE];
+        loop {
+            let read = answers.read(&mut buffer).await?;
+            if read == 0 {
+                return sink.send(goodbye_message()).await;
+            }
+            let bytes = buffer.get(..read).unwrap_or_default().to_vec();
+            sink.send(Message::binary(bytes)).await?;
+        }
+    };
+    let both = async {
+        let (served, outward) = tokio::join!(served, outward);
+        if let Err(error) = served {
+            tracing::debug!(%error, "stream ended");
+        }
+        outward
+    };
+    tokio::pin!(both);
+    tokio::select! {
+        ended = &mut both => ended,
+        ended = inward => {
+            ended?;
+            both.await
+        }
+    }
 }
 
 /// kubectl takes an end without the normal status for a failure.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what is not there fails the test")]
 
+mod kubectl;
 mod support;
 
 use std::io::Read as _;
@@ -65,7 +66,7 @@ async fn streams_that_cannot_be_are_refused() {
     let v4 = "v4.channel.k8s.io";
     assert_eq!(refused("nobody/exec?command=ls&stdout=true", v4).await.0, 404);
     assert_eq!(refused("nobody/portforward?ports=2181", v4).await.0, 404);
-    let (code, why) = refused(&format!("{pod}/portforward?ports=2181"), "SPDY/3.1+portforward.k8s.io").await;
+    let (code, why) = refused(&format!("{pod}/portforward?ports=2181"), "portforward.k8s.io").await;
     assert!(code == 400 && why.contains("none of the protocols"), "{code} {why}");
     assert_eq!(refused(&format!("{pod}/portforward"), v4).await.0, 400);
     assert_eq!(refused(&format!("{pod}/exec?stdout=true"), v4).await.0, 400);

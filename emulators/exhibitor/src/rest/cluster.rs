@@ -36,7 +36,8 @@ impl Share {
 
     fn status(&mut self, address: &str, context: &Context<'_>) -> Answer {
         let servers = self.members.get(address).map(Member::servers).cloned().unwrap_or_default();
-        let slowest = servers.0.iter().map(|server| self.reach_delay(&server.host)).max().unwrap_or(0);
+        let slowest =
+            servers.0.iter().map(|server| self.reach_delay(address, &server.host)).max().unwrap_or(0);
         if !self.waited(slowest, context) {
             return Answer::Later;
         }
@@ -145,9 +146,9 @@ impl Share {
         if host == "localhost" || host == address {
             return Remote::Here;
         }
-        let after = self.reach_delay(host);
+        let after = self.reach_delay(address, host);
         let fails = |message: &str| Remote::Fails { message: message.to_owned(), after };
-        if self.black_holes.contains(host) {
+        if self.swallows(address, host) {
             return fails("java.net.SocketTimeoutException: Connect timed out");
         }
         match self.members.get(host) {
@@ -159,8 +160,8 @@ impl Share {
     }
 
     /// How long it takes to find out about a host, ms.
-    fn reach_delay(&self, host: &str) -> Time {
-        if self.black_holes.contains(host) {
+    fn reach_delay(&self, address: &str, host: &str) -> Time {
+        if self.swallows(address, host) {
             timing::BLACK_HOLE_MS
         } else if self.members.contains_key(host) || host.parse::<std::net::IpAddr>().is_err() {
             0

@@ -96,6 +96,24 @@ impl Shares {
         Connected::Open(number)
     }
 
+    /// Whether a program of the member at this address listens on a port: Exhibitor or ZooKeeper. `None` where there is no
+    /// member.
+    #[must_use]
+    pub fn listens(&self, address: &str, port: u16, now: Time) -> Option<bool> {
+        let member = self.member(address)?;
+        let zookeeper = !matches!(member.process, Process::Stopped { .. } | Process::Booting { .. })
+            && member.zoo.client_port == i64::from(port);
+        Some(zookeeper || (port == super::PORT && self.answers(address, now)))
+    }
+
+    /// What the ZooKeeper behind this port answers to a four-letter word; `None` when it does not.
+    #[must_use]
+    pub fn ask(&self, address: &str, port: i64, word: &str, now: Time) -> Option<String> {
+        let member = self.member(address).filter(|member| member.port_answers())?;
+        let share = self.share_of(&member.address)?;
+        (member.zoo.client_port == port).then(|| share.word(&member.address, word, now))
+    }
+
     /// What a client's four-letter word is answered; `None` when the server does not answer now.
     #[must_use]
     pub fn four_letters(&self, connection: u64, word: &str, now: Time) -> Option<String> {

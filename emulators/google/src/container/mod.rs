@@ -194,6 +194,7 @@ impl Container {
                 network: render::network(cluster),
                 pod_range: cluster.pod_range.clone(),
                 nodes: render::nodes(cluster),
+                policies: cluster.policy_engine(),
             })
             .collect()
     }

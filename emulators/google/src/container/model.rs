@@ -2,6 +2,7 @@
 
 use super::places::Place;
 use crate::api::Time;
+use crate::views::PolicyEngine;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -31,6 +32,25 @@ pub(super) struct Cluster {
     pub(super) pod_range: String,
     /// Last octet pair of the control plane's private address is made from this.
     pub(super) serial: u32,
+}
+
+impl Cluster {
+    /// What enforces network policies in it. Autopilot's clusters have Dataplane V2.
+    pub(super) fn policy_engine(&self) -> PolicyEngine {
+        let field = |[first, second]: [&str; 2]| self.spec.get(first).and_then(|part| part.get(second));
+        let is_true = |path: [&str; 2]| field(path).and_then(Value::as_bool) == Some(true);
+        let provider = field(["networkConfig", "datapathProvider"]).and_then(Value::as_str);
+        let addon = self.spec.get("addonsConfig").and_then(|addons| addons.get("networkPolicyConfig"));
+        // A field that is not there is off in the API's own types: the add-on is not disabled then.
+        let addon = addon.is_some_and(|addon| addon.get("disabled").and_then(Value::as_bool) != Some(true));
+        if provider == Some("ADVANCED_DATAPATH") || is_true(["autopilot", "enabled"]) {
+            PolicyEngine::Cilium
+        } else if addon && is_true(["networkPolicy", "enabled"]) {
+            PolicyEngine::Calico
+        } else {
+            PolicyEngine::None
+        }
+    }
 }
 
 /// A node pool.

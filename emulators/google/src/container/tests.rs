@@ -1,5 +1,6 @@
 use crate::World;
 use crate::api::{Answer, Endpoints, Request, Service};
+use crate::views::PolicyEngine;
 use serde_json::{Value, json};
 
 const ZONE: &str = "/v1/projects/p/locations/us-east1-d";
@@ -439,4 +440,45 @@ fn the_world_survives_its_state_file() {
     let gke = Gke::running();
     let text = serde_json::to_string(&gke.world).unwrap();
     assert_eq!(serde_json::from_str::<World>(&text).unwrap(), gke.world);
+}
+
+#[test]
+fn network_policies_are_enforced_where_the_cluster_says_so() {
+    let addon = |enabled: bool, disabled: bool| {
+        json!({"networkPolicy": {"enabled": enabled, "provider": "CALICO"},
+            "addonsConfig": {"networkPolicyConfig": {"disabled": disabled}}})
+    };
+    for (fields, engine) in [
+        (json!({}), PolicyEngine::None),
+        (json!({"networkConfig": {"datapathProvider": "LEGACY_DATAPATH"}}), PolicyEngine::None),
+        (json!({"networkConfig": {"datapathProvider": "ADVANCED_DATAPATH"}}), PolicyEngine::Cilium),
+        (addon(true, false), PolicyEngine::Calico),
+        (addon(true, true), PolicyEngine::None),
+        (addon(false, false), PolicyEngine::None),
+    ] {
+        let mut gke = Gke::new();
+        let mut cluster = json!({"name": "cluster-1", "initialNodeCount": 1});
+        for (key, value) in fields.as_object().unwrap() {
+            cluster[key] = value.clone();
+        }
+        gke.ok("POST", "/clusters", &json!({"cluster": cluster}));
+        gke.pass(240);
+        assert_eq!(gke.world.container.running_clusters()[0].policies, engine, "{fields}");
+    }
+}
+
+#[test]
+fn the_policy_add_on_is_turned_on_and_off() {
+    let mut gke = Gke::running();
+    let engine = |gke: &Gke| gke.world.container.running_clusters()[0].policies;
+    assert_eq!(engine(&gke), PolicyEngine::None);
+    for (on, expected) in [(true, PolicyEngine::Calico), (false, PolicyEngine::None)] {
+        let addons = json!({"addonsConfig": {"networkPolicyConfig": {"disabled": !on}}});
+        gke.ok("POST", "/clusters/cluster-1:setAddons", &addons);
+        gke.pass(600);
+        let policy = json!({"networkPolicy": {"enabled": on, "provider": "CALICO"}});
+        gke.ok("POST", "/clusters/cluster-1:setNetworkPolicy", &policy);
+        gke.pass(600);
+        assert_eq!(engine(&gke), expected);
+    }
 }

@@ -21,21 +21,47 @@ pub(super) fn run(registry: &mut Registry<'_>, alarm: &mut Alarm) {
     }
 }
 
-/// Replicas that the controllers of these pods want: of Deployments through their ReplicaSets.
-fn expected(registry: &Registry<'_>, pods: &[Value]) -> i64 {
+/// Kinds of controllers that have a scale.
+const SCALED: [Kind; 3] = [Kind::ReplicaSet, Kind::StatefulSet, Kind::ReplicationController];
+
+/// Replicas that the controllers of these pods want: of Deployments through their ReplicaSets. Pods without a controller
+/// do not count.
+///
+/// # Errors
+/// What a budget's condition says where a controller has no scale.
+fn expected(registry: &Registry<'_>, pods: &[Value]) -> Result<i64, String> {
     let mut owners: BTreeSet<&str> = BTreeSet::new();
     let mut total = 0;
     let find =
         |kind: Kind, uid: &str| registry.store.list(kind, None).find(|object| tree::uid(object) == uid);
     for uid in pods.iter().filter_map(controller_of) {
-        let set = find(Kind::ReplicaSet, uid).or_else(|| find(Kind::StatefulSet, uid));
-        let Some(set) = set else { continue };
+        let Some(set) = SCALED.into_iter().find_map(|kind| find(kind, uid)) else {
+            let other = [Kind::DaemonSet, Kind::Job].into_iter().find(|kind| find(*kind, uid).is_some());
+            match other {
+                Some(kind) => {
+                    return Err(format!("{} does not implement the scale subresource", kind.qualified()));
+                }
+                None => continue,
+            }
+        };
         let owner = controller_of(set).and_then(|uid| find(Kind::Deployment, uid)).unwrap_or(set);
         if owners.insert(tree::uid(owner)) {
             total += int(owner, "/spec/replicas").unwrap_or(1);
         }
     }
-    total
+    Ok(total)
+}
+
+/// A budget that cannot be worked out allows no eviction, as in `failSafe` of Kubernetes' disruption controller.
+fn give_up(registry: &mut Registry<'_>, mut budget: Value, why: &str) {
+    let generation = int(&budget, "/metadata/generation").unwrap_or(1);
+    tree::put(&mut budget, "/status/disruptionsAllowed", 0);
+    set_condition(
+        &mut budget,
+        &json!({"type": "DisruptionAllowed", "status": "False", "reason": "SyncFailed", "message": why,
+            "observedGeneration": generation, "lastTransitionTime": clock::seconds(registry.now)}),
+    );
+    registry.commit(Kind::PodDisruptionBudget, budget, &Actor::through(super::MANAGER, "status"));
 }
 
 fn count(registry: &mut Registry<'_>, mut budget: Value, alarm: &mut Alarm) {
@@ -59,16 +85,19 @@ fn count(registry: &mut Registry<'_>, mut budget: Value, alarm: &mut Alarm) {
         .collect();
     let healthy = pods.iter().filter(|pod| is_ready(pod) && !disrupted.contains_key(name(pod))).count();
     let healthy = i64::try_from(healthy).unwrap_or(0);
+    let wanted = expected(registry, &pods);
+    let by_scale = matches!(
+        (budget.pointer("/spec/maxUnavailable"), budget.pointer("/spec/minAvailable")),
+        (Some(_), _) | (None, Some(Value::String(_)))
+    );
+    if let (true, Err(why)) = (by_scale, &wanted) {
+        return give_up(registry, budget, why);
+    }
+    let wanted = wanted.unwrap_or(0);
     let (expected, desired) =
         match (budget.pointer("/spec/maxUnavailable"), budget.pointer("/spec/minAvailable")) {
-            (Some(most), _) => {
-                let expected = expected(registry, &pods);
-                (expected, (expected - scaled(Some(most), expected, true)).max(0))
-            }
-            (None, Some(Value::String(least))) => {
-                let expected = expected(registry, &pods);
-                (expected, scaled(Some(&json!(least)), expected, true))
-            }
+            (Some(most), _) => (wanted, (wanted - scaled(Some(most), wanted, true)).max(0)),
+            (None, Some(Value::String(least))) => (wanted, scaled(Some(&json!(least)), wanted, true)),
             (None, Some(least)) => (i64::try_from(pods.len()).unwrap_or(0), least.as_i64().unwrap_or(0)),
             (None, None) => (i64::try_from(pods.len()).unwrap_or(0), 0),
         };

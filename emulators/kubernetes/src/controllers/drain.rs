@@ -6,7 +6,7 @@ use super::super::kind::Kind;
 use super::super::registry::Registry;
 use super::super::store::Store;
 use super::super::tree::{self, name, namespace, text};
-use super::Alarm;
+use super::{Alarm, daemonset};
 use crate::api::Time;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -16,9 +16,12 @@ const AGAIN: Time = 5_000;
 /// Milliseconds for which GKE respects the budgets.
 const PATIENCE: Time = 3_600_000;
 
-/// The pods on a node, those that are ending too.
+/// The pods on a node that have to leave it, those that are ending too. Pods of DaemonSets stay: there is no other node
+/// for them.
 pub(super) fn pods_on<'s>(store: &'s Store, node: &str) -> impl Iterator<Item = &'s Value> {
-    store.list(Kind::Pod, None).filter(move |pod| text(pod, "/spec/nodeName") == Some(node))
+    store
+        .list(Kind::Pod, None)
+        .filter(move |pod| text(pod, "/spec/nodeName") == Some(node) && !daemonset::is_daemon(pod))
 }
 
 /// Evicts what may be evicted now.
@@ -28,7 +31,9 @@ pub(super) fn run(registry: &mut Registry<'_>, draining: &BTreeMap<String, Time>
         let pods = pods_on(registry.store, node).filter(|pod| !tree::is_deleting(pod));
         let pods: Vec<Value> = pods.cloned().collect();
         for pod in pods {
-            let allowed = impatient || eviction::spend_budget(registry, namespace(&pod), &pod, false).is_ok();
+            let allowed = impatient
+                || !eviction::needs_budget(&pod)
+                || eviction::spend_budget(registry, namespace(&pod), &pod, false).is_ok();
             // Refused only where it is gone already.
             let gone = allowed
                 && deletion::delete(

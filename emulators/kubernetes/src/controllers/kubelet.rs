@@ -2,16 +2,17 @@
 
 use super::super::clock;
 use super::super::events::Note;
+use super::super::images;
 use super::super::kind::Kind;
 use super::super::managers::Actor;
 use super::super::registry::Registry;
 use super::super::tree::{self, items, text};
-use super::pods;
+use super::pods::{self, Medium};
 use super::probes::{Outcome, Probing, Subject};
-use super::set_condition;
+use super::program::{self, Ending, Restarts};
+use super::{Outside, set_condition};
 use crate::api::Time;
 use crate::containers::Containers;
-use crate::views::Export;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,9 @@ const COMPONENT: &str = "kubelet";
 const SANDBOX: Time = 600;
 /// Milliseconds to look an image up that is on the node.
 const LOOK_UP: Time = 300;
+/// Milliseconds before a container that failed is started again, doubled by each failure, and the most of it.
+const CRASH_LOOP: Time = 10_000;
+const LONGEST_CRASH_LOOP: Time = 300_000;
 /// Milliseconds after which the pods of a lost node are collected.
 const NODE_LOST: Time = 40_000;
 /// Milliseconds from a reset of a node's machine to its kubelet at work: less than the 40 s after which the node would count as
@@ -40,6 +44,8 @@ enum Stage {
     Creating,
     /// Its containers run.
     Running,
+    /// Its containers have ended, and are not started again.
+    Ended,
 }
 
 /// One pod on its node.
@@ -60,6 +66,11 @@ struct Run {
     probing: Probing,
     /// When the containers end.
     ends: Option<Time>,
+    /// When they end by themselves, and with what status.
+    #[serde(default)]
+    program: Option<Ending>,
+    #[serde(default)]
+    policy: Restarts,
 }
 
 /// What all kubelets remember.
@@ -80,7 +91,7 @@ pub(super) struct Kubelet {
 struct Step<'a, 'r> {
     registry: &'a mut Registry<'r>,
     shares: &'a mut dyn Containers,
-    exports: &'a [Export],
+    outside: Outside<'a>,
     images: &'a mut BTreeSet<(String, String)>,
 }
 
@@ -91,12 +102,7 @@ impl Kubelet {
     }
 
     /// Does what is due.
-    pub(super) fn run(
-        &mut self,
-        registry: &mut Registry<'_>,
-        shares: &mut dyn Containers,
-        exports: &[Export],
-    ) {
+    pub(super) fn run(&mut self, registry: &mut Registry<'_>, shares: &mut dyn Containers, outside: Outside<'_>) {
         if self.seen != registry.store.revision() {
             self.adopt(registry, shares);
         }
@@ -106,13 +112,15 @@ impl Kubelet {
             // Only Exhibitor can end by itself; it says so without being asked.
             let exited = run.address.as_deref().is_some_and(|address| shares.exited(address));
             let keep = if run.next() <= now || exited {
-                let mut step = Step { registry, shares, exports, images: &mut self.images };
+                let mut step = Step { registry, shares, outside, images: &mut self.images };
                 step.pod(&mut run, exited)
             } else {
                 true
             };
             if keep {
                 self.runs.insert(uid, run);
+            } else {
+                empty(&uid, shares);
             }
         }
         self.seen = registry.store.revision();
@@ -124,8 +132,11 @@ impl Kubelet {
         let there: BTreeSet<&str> = pods.iter().map(tree::uid).collect();
         self.runs.retain(|uid, run| {
             let stays = there.contains(uid.as_str());
-            if let (false, Some(address)) = (stays, &run.address) {
-                shares.stop(address, registry.now);
+            if !stays {
+                if let Some(address) = &run.address {
+                    shares.stop(address, registry.now);
+                }
+                empty(uid, shares);
             }
             stays
         });
@@ -163,14 +174,25 @@ impl Kubelet {
     }
 
     /// The machine of a node boots: its containers are gone, and what they wrote beside their volumes; its pods get a sandbox and
-    /// an address anew.
+    /// an address anew. Their `emptyDir`s are on the node's disk, which stays.
     pub(super) fn reset(&mut self, node: &str, shares: &mut dyn Containers, now: Time) {
-        for run in self.runs.values_mut().filter(|run| run.node == node) {
+        for (uid, run) in self.runs.iter_mut().filter(|(_, run)| run.node == node) {
             if let Some(address) = run.address.take() {
                 shares.stop(&address, now);
             }
-            run.restarts += u32::from(run.stage == Stage::Running);
+            shares.discard(&Medium::Memory.volumes_of(uid));
             run.probing = Probing::default();
+            if run.stage == Stage::Ended {
+                continue;
+            }
+            // Containers that are not started again have failed: killed by SIGKILL, as the kubelet has to take it.
+            if run.policy == Restarts::Never && run.stage == Stage::Running {
+                run.probing.next = Time::MAX;
+                run.program = Some(Ending { at: now + REBOOT, code: 137 });
+                continue;
+            }
+            run.program = None;
+            run.restarts += u32::from(run.stage == Stage::Running);
             run.move_on(Stage::Mounting, now + REBOOT);
         }
         self.booting.insert(node.to_owned(), now + REBOOT);
@@ -178,10 +200,20 @@ impl Kubelet {
 
     /// All containers end at once: their nodes are gone.
     pub(super) fn stop_all(&mut self, shares: &mut dyn Containers, now: Time) {
-        for address in self.runs.values().filter_map(|run| run.address.as_deref()) {
-            shares.stop(address, now);
+        for (uid, run) in &self.runs {
+            if let Some(address) = &run.address {
+                shares.stop(address, now);
+            }
+            empty(uid, shares);
         }
         self.runs.clear();
+    }
+}
+
+/// A pod is gone from its node: its `emptyDir`s go with it.
+fn empty(uid: &str, shares: &mut dyn Containers) {
+    for medium in [Medium::Disk, Medium::Memory] {
+        shares.discard(&medium.volumes_of(uid));
     }
 }
 
@@ -201,12 +233,15 @@ impl Run {
             restarts: 0,
             probing: Probing::default(),
             ends: None,
+            program: None,
+            policy: program::restarts(pod),
         }
     }
 
     fn next(&self) -> Time {
         let own = match self.stage {
-            Stage::Running => self.probing.next,
+            Stage::Running => self.program.map_or(self.probing.next, |end| end.at.min(self.probing.next)),
+            Stage::Ended => Time::MAX,
             Stage::Mounting | Stage::Preparing | Stage::Pulling | Stage::Creating => self.due,
         };
         // A pod that ends is not probed any more.
@@ -242,18 +277,20 @@ impl Step<'_, '_> {
         };
         match run.stage {
             Stage::Running if exited => self.restart(run, &pod),
+            Stage::Running if run.program.is_some_and(|end| end.at <= now) => self.end(run, &pod),
             Stage::Mounting => self.mount(run, &pod),
             Stage::Preparing => self.prepare(run, &pod),
             Stage::Pulling => self.pull(run, &pod),
             Stage::Creating => self.create(run, &pod),
             Stage::Running => self.probe(run, &pod),
+            Stage::Ended => {}
         }
         true
     }
 
     fn mount(&mut self, run: &mut Run, pod: &Value) {
         let now = self.registry.now;
-        let failure = pods::mount_failure(self.registry.store, pod, self.exports);
+        let failure = pods::mount_failure(self.registry.store, pod, self.outside.exports);
         self.write(run, pod, Some(("ContainerCreating", "")));
         match failure {
             Some(why) => {
@@ -273,43 +310,55 @@ impl Step<'_, '_> {
             self.write(run, pod, Some(("ContainerCreating", "")));
         }
         let mut wait = LOOK_UP;
-        for (_, image) in pods::containers(pod) {
-            let here = self.images.contains(&(run.node.clone(), image.to_owned()));
-            if !here || text(pod, "/spec/containers/0/imagePullPolicy") == Some("Always") {
-                let note = Note::normal(COMPONENT, "Pulling", format!("Pulling image \"{image}\""));
-                self.registry.note(Kind::Pod, pod, &note);
+        for container in items(pod, "/spec/containers") {
+            let image = text(container, "/image").unwrap_or_default();
+            if !self.pulls(run, container) {
+                continue;
             }
-            if pods::image_is_missing(image) {
+            let note = Note::normal(COMPONENT, "Pulling", format!("Pulling image \"{image}\""));
+            self.registry.note(Kind::Pod, pod, &note);
+            if self.refusal(run, image).is_some() {
                 wait += 1200;
-            } else if !here {
+            } else if !self.images.contains(&(run.node.clone(), image.to_owned())) {
                 wait += 4000 + self.registry.ids.below(4000);
             }
         }
         run.move_on(Stage::Pulling, now + wait);
     }
 
+    /// Whether a container's image is asked for at its registry.
+    fn pulls(&self, run: &Run, container: &Value) -> bool {
+        let image = text(container, "/image").unwrap_or_default();
+        let here = self.images.contains(&(run.node.clone(), image.to_owned()));
+        !here || text(container, "/imagePullPolicy") == Some("Always")
+    }
+
+    /// Why a node does not get an image, if so.
+    fn refusal(&self, run: &Run, image: &str) -> Option<String> {
+        let node = self.registry.store.get(Kind::Node, "", &run.node);
+        let version = node.and_then(|node| text(node, "/status/nodeInfo/kubeletVersion"));
+        self.outside.images.refusal(image, images::minor(version.unwrap_or_default()))
+    }
+
     fn pull(&mut self, run: &mut Run, pod: &Value) {
         let now = self.registry.now;
-        let missing =
-            pods::containers(pod).map(|(_, image)| image).find(|image| pods::image_is_missing(image));
-        if let Some(image) = missing {
-            let pulls = run.attempts.is_multiple_of(2);
-            let (reason, message) = if pulls {
-                let why = format!("failed to resolve reference \"{image}\": not found");
-                let text =
-                    format!("Failed to pull image \"{image}\": rpc error: code = NotFound desc = {why}");
+        let refused = items(pod, "/spec/containers").iter().find_map(|container| {
+            let image = text(container, "/image").filter(|_| self.pulls(run, container))?;
+            Some((image, self.refusal(run, image)?))
+        });
+        if let Some((image, why)) = refused {
+            let back_off = format!("Back-off pulling image \"{image}\"");
+            // Every second look falls into the back-off.
+            let (reason, message) = if run.attempts.is_multiple_of(2) {
+                let text = format!("Failed to pull image \"{image}\": {why}");
                 self.registry.note(Kind::Pod, pod, &Note::warning(COMPONENT, "Failed", text));
-                self.registry.note(
-                    Kind::Pod,
-                    pod,
-                    &Note::warning(COMPONENT, "Failed", "Error: ErrImagePull"),
-                );
-                ("ErrImagePull", format!("rpc error: code = NotFound desc = {why}"))
+                ("ErrImagePull", why)
             } else {
-                let text = format!("Back-off pulling image \"{image}\"");
-                self.registry.note(Kind::Pod, pod, &Note::normal(COMPONENT, "BackOff", text.clone()));
-                ("ImagePullBackOff", text)
+                self.registry.note(Kind::Pod, pod, &Note::normal(COMPONENT, "BackOff", back_off.clone()));
+                ("ImagePullBackOff", format!("{back_off}: ErrImagePull: {why}"))
             };
+            let error = Note::warning(COMPONENT, "Failed", format!("Error: {reason}"));
+            self.registry.note(Kind::Pod, pod, &error);
             self.write(run, pod, Some((reason, &message)));
             run.try_again(now, 5000, 300_000);
             return;
@@ -356,13 +405,69 @@ impl Step<'_, '_> {
         let address = run.address.clone().unwrap_or_default();
         if let Some(container) = pods::exhibitor(pod) {
             let env = pods::environment(self.registry.store, pod, container).unwrap_or_default();
-            let member = pods::member(self.registry.store, pod, container, &address, env);
+            let place = pods::Place { address: &address, restarts: run.restarts };
+            let member = pods::member(self.registry.store, pod, container, place, env);
             run.size = member.ensemble_size;
             self.shares.start(member, self.registry.now, self.registry.ids);
         }
         let subject = Subject { pod, address: &address, size: run.size, since: run.since };
         run.probing = Probing::new(&subject);
+        run.program = program::ending(pod).map(|end| Ending { at: run.since + end.at, ..end });
         self.write(run, pod, None);
+    }
+
+    /// The containers have ended by themselves: for good, or to be started again after a failure.
+    fn end(&mut self, run: &mut Run, pod: &Value) {
+        let now = self.registry.now;
+        let code = run.program.take().map_or(0, |end| end.code);
+        if code == 0 || run.policy == Restarts::Never {
+            run.stage = Stage::Ended;
+            return self.write_end(run, pod, code);
+        }
+        let pause = (CRASH_LOOP << run.restarts.min(10)).min(LONGEST_CRASH_LOOP);
+        run.restarts += 1;
+        run.move_on(Stage::Creating, now + pause);
+        let message = format!(
+            "back-off {}s restarting failed container={} pod={}_{}({})",
+            pause / 1000,
+            pods::containers(pod).map(|(name, _)| name).next().unwrap_or_default(),
+            run.name,
+            run.namespace,
+            tree::uid(pod)
+        );
+        self.registry.note(Kind::Pod, pod, &Note::warning(COMPONENT, "BackOff", message.clone()));
+        self.write(run, pod, Some(("CrashLoopBackOff", &message)));
+    }
+
+    /// Writes the status of a pod whose containers have ended with this.
+    fn write_end(&mut self, run: &Run, pod: &Value, code: u8) {
+        let mut pod = self.registry.store.get(Kind::Pod, &run.namespace, &run.name).unwrap_or(pod).clone();
+        let at = clock::seconds(self.registry.now);
+        let (phase, word, why) = if code == 0 {
+            ("Succeeded", "Completed", "PodCompleted")
+        } else {
+            ("Failed", "Error", "PodFailed")
+        };
+        tree::put(&mut pod, "/status/phase", phase);
+        for ty in ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"] {
+            let status = if ty == "Initialized" { "True" } else { "False" };
+            let mut condition =
+                json!({"type": ty, "status": status, "lastProbeTime": null, "lastTransitionTime": at});
+            if ty != "PodReadyToStartContainers" {
+                tree::put(&mut condition, "/reason", why);
+            }
+            set_condition(&mut pod, &condition);
+        }
+        let ended = |(name, image): (&str, &str)| {
+            let container = format!("containerd://{}-{}", run.name, run.restarts);
+            json!({"name": name, "lastState": {}, "ready": false, "restartCount": run.restarts, "image": image,
+                "imageID": image, "started": false, "containerID": container, "state": {"terminated": {
+                    "exitCode": code, "reason": word, "startedAt": clock::seconds(run.since), "finishedAt": at,
+                    "containerID": container}}})
+        };
+        let statuses: Vec<Value> = pods::containers(&pod).map(ended).collect();
+        tree::put(&mut pod, "/status/containerStatuses", statuses);
+        self.registry.commit(Kind::Pod, pod, &Actor::through(COMPONENT, "status"));
     }
 
     /// The container ended by itself: it starts again.

@@ -3,29 +3,34 @@
 mod balancers;
 mod budget;
 mod claims;
+mod daemonset;
 mod deployment;
 mod drain;
 mod endpoints;
 mod garbage;
+mod job;
 mod kubelet;
 mod namespaces;
+mod network;
 mod pods;
 mod policies;
 mod probes;
+mod program;
 mod replicaset;
 mod rollout;
 mod scheduler;
 mod statefulset;
 
+use super::images::ImageFaults;
 use super::registry::Registry;
 use super::store::Store;
 use super::tree;
 use crate::api::Time;
 use crate::containers::Containers;
-use crate::views::Export;
+use crate::views::{Export, PolicyEngine};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The name that the controllers write under.
 const MANAGER: &str = "kube-controller-manager";
@@ -33,6 +38,17 @@ const MANAGER: &str = "kube-controller-manager";
 /// Rounds of all controllers at one moment. Each round settles one step of a chain (Deployment, ReplicaSet, pods,
 /// endpoints); what is left after so many is picked up at the next moment.
 const ROUNDS: usize = 50;
+
+/// What of the world beyond the API the controllers and the kubelets go by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Outside<'a> {
+    /// What can be mounted.
+    pub(super) exports: &'a [Export],
+    /// What enforces network policies.
+    pub(super) policies: PolicyEngine,
+    /// Images that cannot be pulled.
+    pub(super) images: &'a ImageFaults,
+}
 
 /// What they remember between runs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -45,6 +61,12 @@ pub(super) struct Controllers {
     /// Nodes to be emptied, and since when.
     #[serde(default)]
     draining: BTreeMap<String, Time>,
+    /// Pods of Jobs whose end their Job's status has.
+    #[serde(default)]
+    counted: BTreeSet<String>,
+    /// Whether a network policy stands between any members.
+    #[serde(default)]
+    walled: bool,
 }
 
 /// The earliest of the moments that controllers ask to be woken at.
@@ -65,14 +87,13 @@ impl Controllers {
     }
 
     /// Does what is due.
-    pub(super) fn run(
-        &mut self,
-        registry: &mut Registry<'_>,
-        shares: &mut dyn Containers,
-        exports: &[Export],
-    ) {
+    pub(super) fn run(&mut self, registry: &mut Registry<'_>, shares: &mut dyn Containers, outside: Outside<'_>) {
+        let Outside { policies, .. } = outside;
+        if policies == PolicyEngine::None && self.walled {
+            self.walled = network::run(registry.store, policies, shares);
+        }
         for _ in 0..ROUNDS {
-            self.kubelet.run(registry, shares, exports);
+            self.kubelet.run(registry, shares, outside);
             let woken = self.wake.is_some_and(|wake| wake <= registry.now);
             if registry.store.revision() == self.reconciled && !woken {
                 return;
@@ -85,12 +106,17 @@ impl Controllers {
             deployment::run(registry, &mut alarm);
             replicaset::run(registry, &mut alarm);
             statefulset::run(registry);
+            daemonset::run(registry, &mut alarm);
+            job::run(registry, &mut self.counted, &mut alarm);
             claims::run(registry);
             scheduler::run(registry);
             endpoints::run(registry);
             balancers::run(registry, &mut alarm);
             budget::run(registry, &mut alarm);
             drain::run(registry, &self.draining, &mut alarm);
+            if policies != PolicyEngine::None {
+                self.walled = network::run(registry.store, policies, shares);
+            }
             self.wake = alarm.0;
         }
     }

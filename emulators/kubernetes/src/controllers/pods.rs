@@ -53,12 +53,6 @@ fn export_failure(server: &str, path: &str, exports: &[Export]) -> Option<&'stat
     }
 }
 
-/// Whether no registry has the image.
-pub(super) fn image_is_missing(image: &str) -> bool {
-    let registry = image.split('/').next().unwrap_or_default().split(':').next().unwrap_or_default();
-    image.contains("does-not-exist") || (image.contains('/') && registry.ends_with(".invalid"))
-}
-
 /// The environment of a container.
 ///
 /// # Errors
@@ -141,14 +135,56 @@ fn is_ours(image: &str) -> bool {
     name.split([':', '@']).next() == Some("exhibitor")
 }
 
-/// The claim that holds ZooKeeper's data in this container, by its uid: another claim of its name holds nothing of it.
-fn data_volume(store: &Store, pod: &Value, container: &Value) -> Option<String> {
+/// The volume of a pod that a container mounts at this path.
+fn volume_at<'p>(pod: &'p Value, container: &Value, path: &str) -> Option<&'p Value> {
     let mounts = items(container, "/volumeMounts");
-    let mount = mounts.iter().find(|mount| text(mount, "/mountPath") == Some(DATA_DIR))?;
-    let volumes = items(pod, "/spec/volumes");
-    let volume = volumes.iter().find(|volume| text(volume, "/name") == text(mount, "/name"))?;
+    let mount = mounts.iter().find(|mount| text(mount, "/mountPath") == Some(path))?;
+    items(pod, "/spec/volumes").iter().find(|volume| text(volume, "/name") == text(mount, "/name"))
+}
+
+/// What an `emptyDir` lies on. Kubernetes' documentation of volumes says how long each lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Medium {
+    /// The node's disk: it lasts as long as the pod is on the node.
+    Disk,
+    /// A tmpfs: it ends with the pod, and with each boot of the node.
+    Memory,
+}
+
+impl Medium {
+    /// What the names of all volumes of this medium in a pod begin with.
+    pub(super) fn volumes_of(self, uid: &str) -> String {
+        match self {
+            Self::Disk => format!("emptyDir:{uid}/"),
+            Self::Memory => format!("tmpfs:{uid}/"),
+        }
+    }
+}
+
+/// The volume that holds ZooKeeper's data in this container: a claim by its uid, since another claim of its name holds
+/// nothing of it, or an `emptyDir` by its pod. Anything else is taken for the container's own layer.
+fn data_volume(store: &Store, pod: &Value, container: &Value) -> Option<String> {
+    let volume = volume_at(pod, container, DATA_DIR)?;
+    if volume.get("emptyDir").is_some() {
+        let memory = text(volume, "/emptyDir/medium") == Some("Memory");
+        let medium = if memory { Medium::Memory } else { Medium::Disk };
+        return Some(format!(
+            "{}{}",
+            medium.volumes_of(tree::uid(pod)),
+            text(volume, "/name").unwrap_or_default()
+        ));
+    }
     let claim = store.get(Kind::PersistentVolumeClaim, namespace(pod), claim_of(volume)?)?;
     Some(tree::uid(claim).to_owned())
+}
+
+/// Where a container starts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    /// Its pod's address.
+    pub(super) address: &'a str,
+    /// How often it has been started again in this pod.
+    pub(super) restarts: u32,
 }
 
 /// What Exhibitor is told when it starts in this container.
@@ -156,15 +192,19 @@ pub(super) fn member(
     store: &Store,
     pod: &Value,
     container: &Value,
-    address: &str,
+    place: Place<'_>,
     mut env: BTreeMap<String, String>,
 ) -> ContainerStart {
-    let volume = mount(container).and_then(|mount| text(mount, "/name"));
-    let volume = items(pod, "/spec/volumes").iter().find(|known| text(known, "/name") == volume);
+    let Place { address, restarts } = place;
+    let volume = volume_at(pod, container, CONFIG_DIR);
     let nfs = volume.and_then(|volume| Some((text(volume, "/nfs/server")?, text(volume, "/nfs/path")?)));
-    // Anything but NFS is the pod's own: nobody else sees it.
-    let share =
-        nfs.map_or_else(|| format!("pod:{}", tree::uid(pod)), |(server, path)| format!("{server}:{path}"));
+    let share = match (nfs, volume) {
+        (Some((server, path)), _) => format!("{server}:{path}"),
+        // Any other volume is the pod's own: nobody else sees it.
+        (None, Some(_)) => format!("pod:{}", tree::uid(pod)),
+        // The container's own layer ends with the container.
+        (None, None) => format!("container:{}/{restarts}", tree::uid(pod)),
+    };
     if text(container, "/image").is_some_and(is_ours) {
         env.insert("EXHIBITOR_KEEPS_COPY".to_owned(), "1".to_owned());
     }
@@ -248,12 +288,6 @@ mod tests {
     fn our_image_is_known_by_its_name() {
         assert!(super::is_ours("eu-docker.pkg.dev/p/r/exhibitor:1.5.6-3.4.14"));
         assert!(!super::is_ours("mbabineau/zookeeper-exhibitor:latest"));
-    }
-
-    #[test]
-    fn images_without_a_registry_are_missing() {
-        let missing = ["a/does-not-exist", "kt.invalid/bb:1", "nginx:1", "mbabineau/zookeeper-exhibitor"];
-        assert_eq!(missing.map(image_is_missing), [true, true, false, false]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! ReplicaSets: as many pods as wanted.
+//! ReplicaSets and ReplicationControllers: as many pods as wanted.
 
 use super::super::deletion::{self, DeleteOptions};
 use super::super::events::Note;
@@ -11,16 +11,20 @@ use super::{Alarm, condition, controller_of, is_active, is_ready};
 use crate::api::Time;
 use serde_json::{Value, json};
 
-const COMPONENT: &str = "replicaset-controller";
+/// One of both kinds, and who speaks for it in events.
+const KINDS: [(Kind, &str); 2] =
+    [(Kind::ReplicaSet, "replicaset-controller"), (Kind::ReplicationController, "replication-controller")];
 
-/// Brings every ReplicaSet to its size.
+/// Brings every set of replicas to its size.
 pub(super) fn run(registry: &mut Registry<'_>, alarm: &mut Alarm) {
-    let all: Vec<Value> = registry.store.list(Kind::ReplicaSet, None).cloned().collect();
-    for set in &all {
-        if !tree::is_deleting(set) {
-            resize(registry, set);
+    for kind in KINDS {
+        let all: Vec<Value> = registry.store.list(kind.0, None).cloned().collect();
+        for set in &all {
+            if !tree::is_deleting(set) {
+                resize(registry, kind, set);
+            }
+            write_status(registry, kind.0, set, alarm);
         }
-        write_status(registry, set, alarm);
     }
 }
 
@@ -29,11 +33,11 @@ fn pods(registry: &Registry<'_>, set: &Value) -> Vec<Value> {
     own.filter(|pod| controller_of(pod) == Some(tree::uid(set)) && is_active(pod)).cloned().collect()
 }
 
-fn resize(registry: &mut Registry<'_>, set: &Value) {
+fn resize(registry: &mut Registry<'_>, kind: (Kind, &'static str), set: &Value) {
     let mut own = pods(registry, set);
     let wanted = usize::try_from(int(set, "/spec/replicas").unwrap_or(1)).unwrap_or(0);
     for _ in own.len()..wanted {
-        create_pod(registry, set);
+        create_pod(registry, kind, set);
     }
     if own.len() > wanted {
         let nodes: Vec<String> =
@@ -43,7 +47,7 @@ fn resize(registry: &mut Registry<'_>, set: &Value) {
         for pod in own.iter().take(excess) {
             drop(deletion::delete(registry, Kind::Pod, namespace(pod), name(pod), &DeleteOptions::plain()));
             let message = format!("Deleted pod: {}", name(pod));
-            registry.note(Kind::ReplicaSet, set, &Note::normal(COMPONENT, "SuccessfulDelete", message));
+            registry.note(kind.0, set, &Note::normal(kind.1, "SuccessfulDelete", message));
         }
     }
 }
@@ -76,37 +80,43 @@ fn rank(pod: &Value, nodes: &[String]) -> Rank {
     )
 }
 
-fn ready_since(pod: &Value) -> Option<Time> {
+/// Since when a pod is ready.
+pub(super) fn ready_since(pod: &Value) -> Option<Time> {
     condition(pod, "Ready").and_then(|ready| text(ready, "/lastTransitionTime")).and_then(clock::parse)
 }
 
-fn create_pod(registry: &mut Registry<'_>, set: &Value) {
-    let template = set.pointer("/spec/template").cloned().unwrap_or_default();
+fn create_pod(registry: &mut Registry<'_>, (kind, component): (Kind, &'static str), set: &Value) {
+    let pod = from_template(kind, set);
+    let note = match registry.create(Kind::Pod, pod, &Write::by(super::MANAGER)) {
+        Ok(pod) => Note::normal(component, "SuccessfulCreate", format!("Created pod: {}", name(&pod))),
+        Err(failure) => {
+            let why = failure.status();
+            let message = format!("Error creating: {}", text(&why, "/message").unwrap_or_default());
+            Note::warning(component, "FailedCreate", message)
+        }
+    };
+    registry.note(kind, set, &note);
+}
+
+/// A pod of a workload's template, owned by it.
+pub(super) fn from_template(kind: Kind, owner: &Value) -> Value {
+    let template = owner.pointer("/spec/template").cloned().unwrap_or_default();
     let mut metadata = json!({
-        "generateName": format!("{}-", name(set)), "namespace": namespace(set),
-        "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": name(set),
-            "uid": tree::uid(set), "controller": true, "blockOwnerDeletion": true}],
+        "generateName": format!("{}-", name(owner)), "namespace": namespace(owner),
+        "ownerReferences": [{"apiVersion": kind.api_version(), "kind": kind.info().kind, "name": name(owner),
+            "uid": tree::uid(owner), "controller": true, "blockOwnerDeletion": true}],
     });
     for key in ["labels", "annotations"] {
         if let Some(value) = template.pointer(&format!("/metadata/{key}")) {
             tree::put(&mut metadata, &format!("/{key}"), value.clone());
         }
     }
-    let pod = json!({"metadata": metadata, "spec": template.get("spec")});
-    let note = match registry.create(Kind::Pod, pod, &Write::by(super::MANAGER)) {
-        Ok(pod) => Note::normal(COMPONENT, "SuccessfulCreate", format!("Created pod: {}", name(&pod))),
-        Err(failure) => {
-            let why = failure.status();
-            let message = format!("Error creating: {}", text(&why, "/message").unwrap_or_default());
-            Note::warning(COMPONENT, "FailedCreate", message)
-        }
-    };
-    registry.note(Kind::ReplicaSet, set, &note);
+    json!({"metadata": metadata, "spec": template.get("spec")})
 }
 
-fn write_status(registry: &mut Registry<'_>, set: &Value, alarm: &mut Alarm) {
+fn write_status(registry: &mut Registry<'_>, kind: Kind, set: &Value, alarm: &mut Alarm) {
     let own = pods(registry, set);
-    let Some(mut set) = registry.store.get(Kind::ReplicaSet, namespace(set), name(set)).cloned() else {
+    let Some(mut set) = registry.store.get(kind, namespace(set), name(set)).cloned() else {
         return;
     };
     let hold = u64::try_from(int(&set, "/spec/minReadySeconds").unwrap_or(0)).unwrap_or(0) * 1000;
@@ -132,5 +142,5 @@ fn write_status(registry: &mut Registry<'_>, set: &Value, alarm: &mut Alarm) {
     tree::put(&mut set, "/status/replicas", own.len());
     let generation = int(&set, "/metadata/generation").unwrap_or(1);
     tree::put(&mut set, "/status/observedGeneration", generation);
-    registry.commit(Kind::ReplicaSet, set, &Actor::through(super::MANAGER, "status"));
+    registry.commit(kind, set, &Actor::through(super::MANAGER, "status"));
 }

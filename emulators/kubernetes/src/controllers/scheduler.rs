@@ -121,16 +121,42 @@ fn choose(registry: &Registry<'_>, pod: &Value) -> Result<String, String> {
     })
 }
 
+/// Whether a pod's node selector and the node affinity that it requires match a node.
+pub(super) fn is_meant_for(pod: &Value, node: &Value) -> bool {
+    let label = |key: &str| text(node, &format!("/metadata/labels/{}", tree::escape(key)));
+    if entries(pod, "/spec/nodeSelector").any(|(key, value)| label(key) != Some(value)) {
+        return false;
+    }
+    let affinity = "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution";
+    let terms = items(pod, &format!("{affinity}/nodeSelectorTerms"));
+    // The only field that can be matched is the name.
+    let named = |field: &Value| items(field, "/values").iter().any(|value| value == name(node));
+    let fits = |term: &Value| {
+        selects(term, node)
+            && items(term, "/matchFields")
+                .iter()
+                .all(|field| named(field) == (text(field, "/operator") == Some("In")))
+    };
+    terms.is_empty() || terms.iter().any(fits)
+}
+
+/// Whether a pod takes a node with this taint.
+fn tolerates(pod: &Value, taint: &str) -> bool {
+    items(pod, "/spec/tolerations").iter().any(|toleration| match text(toleration, "/key") {
+        Some(key) => key == taint,
+        None => text(toleration, "/operator") == Some("Exists"),
+    })
+}
+
 /// Why a pod can't run on a node.
 fn refusal(pod: &Value, node: &Value, placed: &[(&Value, &Value)]) -> Option<&'static str> {
-    if is_true(node, "/spec/unschedulable") {
+    if is_true(node, "/spec/unschedulable") && !tolerates(pod, "node.kubernetes.io/unschedulable") {
         return Some("node(s) were unschedulable");
     }
     if !is_condition(node, "Ready") {
         return Some("node(s) had untolerated taint {node.kubernetes.io/not-ready: }");
     }
-    let label = |key: &str| text(node, &format!("/metadata/labels/{}", tree::escape(key)));
-    if entries(pod, "/spec/nodeSelector").any(|(key, value)| label(key) != Some(value)) {
+    if !is_meant_for(pod, node) {
         return Some("node(s) didn't match Pod's node affinity/selector");
     }
     let near =

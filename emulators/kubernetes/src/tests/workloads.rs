@@ -2,20 +2,20 @@
 
 use super::*;
 
-const PODS: &str = "/api/v1/namespaces/default/pods";
+pub(super) const PODS: &str = "/api/v1/namespaces/default/pods";
 
 impl Bench {
-    fn pods(&mut self) -> Vec<Value> {
+    pub(super) fn pods(&mut self) -> Vec<Value> {
         self.get(PODS)["items"].as_array().unwrap().clone()
     }
 
-    fn make(&mut self, url: &str, body: &Value) -> Value {
+    pub(super) fn make(&mut self, url: &str, body: &Value) -> Value {
         let (code, made) = self.call("POST", url, body);
         assert_eq!(code, 201, "{made}");
         made
     }
 
-    fn reasons(&mut self) -> Vec<String> {
+    pub(super) fn reasons(&mut self) -> Vec<String> {
         let events = self.get("/api/v1/namespaces/default/events");
         events["items"]
             .as_array()
@@ -25,17 +25,17 @@ impl Bench {
             .collect()
     }
 
-    fn is_ready(pod: &Value) -> bool {
+    pub(super) fn is_ready(pod: &Value) -> bool {
         let conditions = pod["status"]["conditions"].as_array().unwrap();
         conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
     }
 }
 
-fn waiting(pod: &Value) -> &str {
+pub(super) fn waiting(pod: &Value) -> &str {
     pod.pointer("/status/containerStatuses/0/state/waiting/reason").and_then(Value::as_str).unwrap_or("")
 }
 
-fn exhibitor(replicas: i64) -> Value {
+pub(super) fn exhibitor(replicas: i64) -> Value {
     json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "exhibitor"}, "spec": {
         "replicas": replicas, "selector": {"matchLabels": {"run": "exhibitor"}}, "template": {
             "metadata": {"labels": {"run": "exhibitor"}}, "spec": {
