@@ -89,6 +89,19 @@ pub(crate) enum Format {
     Json,
 }
 
+/// What the projects of the embedded cloud are like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProjectLike {
+    /// Nothing is short, nothing forbidden.
+    Default,
+    /// A new project: its quotas.
+    New,
+    /// A project on trial: its smaller quotas.
+    Trial,
+    /// A project of a careful organisation: policies, no default network, no role for the default service account.
+    Strict,
+}
+
 /// Forms of the ensemble's status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum StatusFormat {
@@ -521,6 +534,12 @@ pub(crate) struct Serve {
     /// A fault to inject, as JSON; repeatable
     #[arg(long, value_name = "RULE")]
     pub(crate) fault: Vec<String>,
+    /// What the projects are like: quotas, policies, roles. It stays so in later commands
+    #[arg(long, value_name = "PRESET", value_enum)]
+    pub(crate) project_like: Option<ProjectLike>,
+    /// One switch of that, such as `quota.SSD_TOTAL_GB=250`; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) reality: Vec<Switch>,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

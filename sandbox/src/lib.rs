@@ -11,6 +11,7 @@ pub mod faults;
 pub mod filestore;
 pub mod ids;
 pub mod kubernetes;
+pub mod reality;
 pub mod rest;
 pub mod schema;
 pub mod server;

@@ -2,6 +2,7 @@
 
 use crate::api::{Answer, ClusterKey, Context, Endpoints, Request, Service, Time};
 use crate::ids::Ids;
+use crate::reality::{self, Rates, Reality};
 use crate::{compute, container, exhibitor, filestore, kubernetes, serviceusage, storage};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -27,6 +28,12 @@ pub struct World {
     pub kubernetes: BTreeMap<ClusterKey, kubernetes::Cluster>,
     /// The Exhibitor ensembles, one for each shared directory.
     pub exhibitor: exhibitor::Shares,
+    /// What the projects are like.
+    #[serde(default)]
+    pub reality: Reality,
+    /// What was asked of the APIs in the present minute, where that is limited.
+    #[serde(default)]
+    pub rates: Rates,
 }
 
 impl World {
@@ -42,11 +49,28 @@ impl World {
             storage: storage::Storage::default(),
             kubernetes: BTreeMap::new(),
             exhibitor: exhibitor::Shares::default(),
+            reality: Reality::default(),
+            rates: Rates::default(),
         }
     }
 
     /// Answers one request at the world's own time. `arrived` is when the same request was first handed in.
     pub fn handle(&mut self, request: &Request, arrived: Time, endpoints: &Endpoints) -> Answer {
+        if let Some(refusal) = reality::refuse(self, request) {
+            return refusal;
+        }
+        let before = reality::Before::of(self, request);
+        let answer = self.answer(request, arrived, endpoints);
+        before.judge(self, request, answer)
+    }
+
+    /// Counts a request that was not handed in before; the refusal where there are too many of its kind in a minute.
+    pub fn throttle(&mut self, request: &Request) -> Option<Answer> {
+        self.rates.count(&self.reality, request, self.now).map(Answer::Done)
+    }
+
+    /// What the API that the request came to says, whatever the project is like.
+    fn answer(&mut self, request: &Request, arrived: Time, endpoints: &Endpoints) -> Answer {
         let mut context = Context { now: self.now, arrived, ids: &mut self.ids, endpoints };
         match &request.service {
             Service::Compute => {
@@ -78,6 +102,7 @@ impl World {
             self.container.next_event(),
             self.filestore.next_event(),
             self.exhibitor.next_event(),
+            self.rates.next_event(),
         ];
         let clusters = self.kubernetes.values().filter_map(kubernetes::Cluster::next_event);
         parts.into_iter().flatten().chain(clusters).min()
@@ -129,12 +154,14 @@ impl World {
             "runningClusters": clusters,
             "exports": exports,
             "buckets": self.storage.summary(),
+            "reality": self.reality.summary(),
         })
     }
 
     /// Carries out everything due at the present time, and lets the parts see each other's changes.
     fn settle(&mut self) {
         let now = self.now;
+        self.rates.advance(now);
         self.compute.advance(now, &mut self.ids);
         self.container.advance(now, &mut self.ids);
         self.filestore.advance(now, &mut self.ids);

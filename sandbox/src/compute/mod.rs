@@ -17,9 +17,11 @@ mod list;
 mod operations;
 mod policies;
 mod reads;
+mod refusal;
 mod route;
 mod schema;
 mod shape;
+pub mod usage;
 
 use crate::api::{Answer, Context, Request, Response, Time};
 use crate::ids::Ids;

@@ -46,6 +46,9 @@ pub(super) struct Operation {
     effect: Effect,
     /// Relative path of the target.
     pub(super) target: String,
+    /// What it ends in, when it fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<Value>,
 }
 
 /// What an operation does to what.
@@ -89,6 +92,7 @@ impl Compute {
             done: false,
             effect: begin.effect,
             target: begin.target.to_owned(),
+            error: None,
         };
         self.operations.insert(path.clone(), operation);
         if begin.takes == takes::AT_ONCE {
@@ -113,6 +117,16 @@ impl Compute {
         operation.document.insert("status".into(), "DONE".into());
         operation.document.insert("progress".into(), 100.into());
         operation.document.insert("endTime".into(), end.into());
+        if let Some(error) = operation.error.clone() {
+            set(
+                &mut operation.document,
+                [
+                    ("error", error),
+                    ("httpErrorStatusCode", 403.into()),
+                    ("httpErrorMessage", "FORBIDDEN".into()),
+                ],
+            );
+        }
         let (effect, target, end) = (operation.effect, operation.target.clone(), operation.end);
         match effect {
             Effect::Nothing => {}

@@ -11,6 +11,7 @@ mod model;
 mod operations;
 pub(crate) mod places;
 mod pools;
+pub mod refusal;
 mod render;
 mod route;
 mod settle;

@@ -3,7 +3,7 @@
 use super::Container;
 use super::model::{Cluster, Group, Kind, Operation, Pool};
 use super::settle::strings;
-use super::{key, versions};
+use super::{key, refusal, versions};
 use crate::api::{Endpoints, Time};
 use crate::compute::catalog;
 use crate::rest::{Version, base64, project_number, sha256_hex, timestamp};
@@ -22,6 +22,7 @@ impl Container {
             Some(Kind::CreateCluster) => "PROVISIONING",
             Some(Kind::DeleteCluster) => "STOPPING",
             Some(_) => "RECONCILING",
+            None if self.refusal_of(cluster, None).is_some() => "ERROR",
             None => "RUNNING",
         };
         let services =
@@ -52,6 +53,9 @@ impl Container {
         }
         if !groups.is_empty() {
             out.insert("instanceGroupUrls".to_owned(), Value::Array(groups));
+        }
+        if let Some(refusal) = self.refusal_of(cluster, None) {
+            refusal::tell(&mut out, refusal, "conditions");
         }
         first_pool(cluster, &mut out);
         control_plane(cluster, endpoints, &mut out);
@@ -97,6 +101,10 @@ impl Container {
         let nodes = node_count(std::slice::from_ref(pool));
         if let Some(Value::Object(network)) = out.get_mut("networkConfig").filter(|_| nodes > 0) {
             network.insert("podIpv4RangeUtilization".to_owned(), utilization(nodes, &cluster.pod_range));
+        }
+        if let Some(refusal) = self.refusal_of(cluster, Some(pool)) {
+            out.insert("status".to_owned(), json!("ERROR"));
+            refusal::tell(&mut out, refusal, "conditions");
         }
         Value::Object(out)
     }
@@ -213,6 +221,9 @@ pub(super) fn operation(operation: &Operation, version: Version, now: Time) -> V
     let metrics = metrics(operation, now);
     if status != "PENDING" && !metrics.is_empty() {
         out["progress"] = json!({ "metrics": metrics });
+    }
+    if status == "DONE" {
+        refusal::tell_operation(&mut out, operation);
     }
     if operation.cancelled {
         out["error"] = json!({ "code": 1, "message": "Operation was aborted: cancelled by user." });

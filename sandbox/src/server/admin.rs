@@ -5,14 +5,19 @@
 //! | `GET faults` | lists the fault rules with their counters |
 //! | `POST faults` | adds a rule: its JSON, or `{"rule": "status=503,nth=1"}` |
 //! | `DELETE faults` | removes all rules |
+//! | `GET reality` | which switches of [`crate::reality`] are on |
+//! | `PUT reality` | sets all switches: `{"like": "trial", "set": {"quota.CPUS": 8}}`, either part by itself too |
+//! | `PATCH reality` | sets these switches and leaves the others as they are; `null` switches off |
 //! | `GET world` | the whole world |
 //! | `GET log` | recent requests |
 //! | `POST advance` | `{"seconds": N}` moves virtual time on |
 
 use super::core::Core;
 use super::http::refuse;
+use super::store::StoreError;
 use crate::api::{Request, Response};
 use crate::faults::Rule;
+use crate::reality::{Change, Reality};
 use serde_json::{Value, json};
 
 /// Answers a call; `path` is what follows `/_sandbox/`.
@@ -34,6 +39,17 @@ pub(crate) fn answer(core: &Core, path: &str, request: &Request) -> Response {
             core.faults(crate::faults::Faults::clear);
             Response::json(200, &list_faults(core))
         }
+        ("GET", "reality") => told(core.reality()),
+        ("PUT" | "PATCH", "reality") => match Change::read(&body) {
+            Ok(change) => told(core.set_reality(|reality| {
+                if request.method == "PUT" {
+                    *reality = Reality::default();
+                }
+                reality.apply(&change);
+                true
+            })),
+            Err(error) => refuse(400, &error.to_string()),
+        },
         ("GET", "log") => Response::json(200, &json!({ "requests": core.log() })),
         ("GET", "world") => match core.world().map(serde_json::to_value) {
             Ok(Ok(world)) => Response::json(200, &world),
@@ -48,6 +64,13 @@ pub(crate) fn answer(core: &Core, path: &str, request: &Request) -> Response {
             None => refuse(400, "the body must be {\"seconds\": N}, N a whole number"),
         },
         (method, _) => refuse(404, &format!("the sandbox knows no {method} /_sandbox/{path}")),
+    }
+}
+
+fn told(reality: Result<Reality, StoreError>) -> Response {
+    match reality {
+        Ok(reality) => Response::json(200, &reality.summary()),
+        Err(error) => refuse(500, &error.to_string()),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::api::{Answer, Endpoints, Request, Service, Time};
 use crate::exhibitor::{Connected, Received, Shares};
 use crate::faults::{Effect, Faults, service_name};
 use crate::kubernetes::WatchCursor;
+use crate::reality::{self, Reality};
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -50,6 +51,8 @@ struct Inner {
     log: VecDeque<LogEntry>,
     /// Reads since the world last changed: the second one alike means that someone waits.
     reads: BTreeSet<String>,
+    /// Whether requests were counted that are not stored yet.
+    counted: bool,
     /// Sessions of the ZooKeeper clients that this process serves, which live in real time.
     sessions: BTreeMap<i64, Client>,
 }
@@ -99,6 +102,7 @@ impl Core {
                 mutations: 0,
                 log: VecDeque::new(),
                 reads: BTreeSet::new(),
+                counted: false,
                 sessions: BTreeMap::new(),
             }),
             moved: Notify::new(),
@@ -107,7 +111,10 @@ impl Core {
             seed: options.seed,
         };
         // A damaged state is refused at the start, not at the first request.
-        core.turn(|_, _| ())?;
+        core.set_reality(|reality| {
+            reality.apply(&options.reality);
+            !options.reality.is_empty()
+        })?;
         Ok(core)
     }
 
@@ -137,6 +144,8 @@ impl Core {
             inner.finish(wall())?;
             drop(inner);
             self.moved.notify_waiters();
+        } else if std::mem::take(&mut inner.counted) {
+            inner.keep()?;
         }
         Ok(result)
     }
@@ -199,8 +208,16 @@ impl Core {
         arrived: Option<Time>,
     ) -> Result<(Answer, Time), StoreError> {
         self.turn(|inner, changed| {
-            if matches!(self.clock, Clock::Instant) && arrived.is_none() {
+            let instant = matches!(self.clock, Clock::Instant);
+            if instant && arrived.is_none() {
                 *changed |= inner.waiting_read(request);
+            }
+            let throttled = if arrived.is_none() { inner.world.throttle(request) } else { None };
+            inner.counted |= arrived.is_none() && reality::are_counted(&inner.world.reality, request);
+            if let Some(refusal) = throttled {
+                // Whoever tries again waits for the next minute.
+                *changed |= instant && inner.step(WAIT_STEP);
+                return (refusal, inner.world.now);
             }
             let arrived = arrived.unwrap_or(inner.world.now);
             let endpoints = inner.listeners.endpoints.clone();
@@ -389,6 +406,19 @@ impl Core {
         self.turn(Inner::reap)
     }
 
+    /// What the projects are like.
+    pub(crate) fn reality(&self) -> Result<Reality, StoreError> {
+        self.turn(|inner, _| inner.world.reality.clone())
+    }
+
+    /// Lets `act` change what the projects are like; it says whether it did. Returns what they are like then.
+    pub(crate) fn set_reality(&self, act: impl FnOnce(&mut Reality) -> bool) -> Result<Reality, StoreError> {
+        self.turn(|inner, changed| {
+            *changed |= act(&mut inner.world.reality);
+            inner.world.reality.clone()
+        })
+    }
+
     /// Lets `act` see or change the fault rules.
     pub(crate) fn faults<T>(&self, act: impl FnOnce(&mut Faults) -> T) -> T {
         act(&mut self.lock().faults)
@@ -436,10 +466,17 @@ impl Inner {
     /// Stores the world. When that fails the copy in memory is dropped: what could not be stored has not happened.
     fn finish(&mut self, anchor: Time) -> Result<(), StoreError> {
         self.reads.clear();
+        self.counted = false;
+        if self.directory.is_some() {
+            self.anchor = anchor;
+        }
+        self.keep()
+    }
+
+    /// Stores a world in which nothing has happened but that requests were counted.
+    fn keep(&mut self) -> Result<(), StoreError> {
         let Some(directory) = &mut self.directory else { return Ok(()) };
-        let stored = directory.store(&self.world, anchor);
-        self.anchor = anchor;
-        stored.inspect_err(|_| directory.forget())
+        directory.store(&self.world, self.anchor).inspect_err(|_| directory.forget())
     }
 
     /// Moves time on; whether something happened by it.
