@@ -4,6 +4,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
 use zkprov_plans::havoc::{Budget, Wanted};
+use zkprov_sandbox::reality::Switch;
 
 /// Plans, applies and destroys ZooKeeper ensembles on Google Cloud, from one YAML file.
 #[derive(Debug, Parser)]

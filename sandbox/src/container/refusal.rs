@@ -79,7 +79,10 @@ impl Container {
         let Some(cluster) = self.clusters.values().find(|cluster| is_of(operation, cluster)) else {
             return Vec::new();
         };
-        let made = |pool: &&Pool| !pool.ready && pool.initial > 0;
+        let asked = operation.pool.as_deref();
+        let made = |pool: &&Pool| {
+            !pool.ready && pool.initial > 0 && asked.is_none_or(|name| name == pool.name)
+        };
         cluster.pools.iter().filter(made).flat_map(|pool| fresh_of(cluster, pool)).collect()
     }
 
