@@ -10,7 +10,7 @@ const DISKS: &str = "/compute/v1/projects/p/zones/us-east1-d/disks";
 
 async fn admin(sandbox: &Running, method: &str, body: &Value) -> Reply {
     let body = if body.is_null() { String::new() } else { body.to_string() };
-    send(&sandbox.compute, method, ADMIN, &body).await.unwrap()
+    send(&sandbox.compute, method, ADMIN, &body).await.expect("a response")
 }
 
 fn kept(path: &std::path::Path) -> Options {

@@ -7,11 +7,14 @@ use crate::reality::{Api, Constraint, Key, Role, Switch};
 use crate::world::World;
 use serde_json::{Value, json};
 
+/// Something done with a cloud; the text of the refusal.
+type Call = fn(&mut Cloud) -> Result<Value, String>;
+
 /// A call that a switch makes fail.
 struct Case {
     /// What the switch is set to.
     value: &'static str,
-    call: fn(&mut Cloud) -> Result<Value, String>,
+    call: Call,
     /// What the refusal says.
     says: &'static str,
 }
@@ -97,7 +100,7 @@ fn policy(constraint: Constraint) -> Case {
 }
 
 fn role(role: Role) -> Case {
-    let (call, says): (fn(&mut Cloud) -> Result<Value, String>, _) = match role {
+    let (call, says): (Call, _) = match role {
         Role::ComputeAdmin => (
             make_disk,
             "403 Required 'compute.disks.create' permission for 'projects/p/zones/us-east1-d/disks/d'",
@@ -170,7 +173,7 @@ fn bucket(cloud: &mut Cloud) {
 }
 
 fn rate(api: Api) -> Case {
-    let (call, says): (fn(&mut Cloud) -> Result<Value, String>, _) = match api {
+    let (call, says): (Call, _) = match api {
         Api::Compute => (
             |cloud| {
                 let get = |cloud: &mut Cloud| cloud.compute("GET", &format!("{ZONE}/disks"), &Value::Null);
@@ -202,7 +205,7 @@ fn rate(api: Api) -> Case {
 }
 
 fn partial(api: Api) -> Case {
-    let (call, says): (fn(&mut Cloud) -> Result<Value, String>, _) = match api {
+    let (call, says): (Call, _) = match api {
         Api::Compute => (
             |cloud| {
                 let path = "/compute/v1/projects/p/aggregated/instances";
