@@ -23,8 +23,8 @@ pub use rates::Rates;
 pub(crate) use rates::are_counted;
 
 use crate::api::{Answer, Request, Service};
-use crate::compute::usage::{Metric, Usages};
 use crate::compute::Compute;
+use crate::compute::usage::{Metric, Usages};
 use crate::container::Container;
 use crate::world::World;
 use serde::{Deserialize, Serialize};

@@ -119,8 +119,7 @@ impl Compute {
         let nodes: BTreeSet<String> = self.nodes.iter().map(path_of).collect();
         let mut usages = Usages::default();
         for (path, document) in &self.resources {
-            let ["projects", project, "zones", zone, kind, _] =
-                path.split('/').collect::<Vec<_>>()[..]
+            let ["projects", project, "zones", zone, kind, _] = path.split('/').collect::<Vec<_>>()[..]
             else {
                 continue;
             };

@@ -55,9 +55,7 @@ impl Container {
         let wanted = match running.filter(about).map(|operation| &operation.effect) {
             Some(Effect::PoolSize(size)) => size * zones,
             Some(Effect::ClusterReady | Effect::PoolReady) => pool.initial * zones,
-            Some(
-                Effect::ClusterGone | Effect::PoolGone | Effect::Fields(_) | Effect::Refused { .. },
-            )
+            Some(Effect::ClusterGone | Effect::PoolGone | Effect::Fields(_) | Effect::Refused { .. })
             | None => 0,
         };
         wanted.max(present)
@@ -80,9 +78,8 @@ impl Container {
             return Vec::new();
         };
         let asked = operation.pool.as_deref();
-        let made = |pool: &&Pool| {
-            !pool.ready && pool.initial > 0 && asked.is_none_or(|name| name == pool.name)
-        };
+        let made =
+            |pool: &&Pool| !pool.ready && pool.initial > 0 && asked.is_none_or(|name| name == pool.name);
         cluster.pools.iter().filter(made).flat_map(|pool| fresh_of(cluster, pool)).collect()
     }
 

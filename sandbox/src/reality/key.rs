@@ -265,8 +265,10 @@ impl Switch {
             Form::Word(..) if value == on => Setting::On,
             Form::Word(..) => return Err(bad()),
             Form::Places => {
-                let places: BTreeSet<String> = value.split(',').map(|place| place.trim().to_owned()).collect();
-                let unknown = places.iter().find(|place| crate::container::places::Place::find(place).is_none());
+                let places: BTreeSet<String> =
+                    value.split(',').map(|place| place.trim().to_owned()).collect();
+                let unknown =
+                    places.iter().find(|place| crate::container::places::Place::find(place).is_none());
                 if let Some(unknown) = unknown {
                     return Err(SwitchError(format!("{key}: {unknown:?} is no zone or region")));
                 }

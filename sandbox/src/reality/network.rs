@@ -3,9 +3,9 @@
 //! A network that is named and not there is 404 at Compute Engine, where firewall rules and machines name it. GKE answers
 //! 400, `Project "P" has no network named "default".`: GoogleCloudPlatform/cloud-ops-sandbox#678.
 
+use super::Reality;
 use super::key::Key;
 use super::words::{change_body, compute_error, project_of};
-use super::Reality;
 use crate::api::{Request, Response, Service};
 use crate::rest::Failure;
 use serde_json::{Value, json};

@@ -4,9 +4,9 @@
 //! ListInstancesResponse, `unreachables` and `warning` of Compute Engine's aggregated lists and `warning` of each scope, whose
 //! code `UNREACHABLE` is "A given scope cannot be reached". What is asked for by its name is answered.
 
+use super::Reality;
 use super::key::{Api, Key};
 use super::words::{change_body, project_of, wants};
-use super::Reality;
 use crate::api::{Request, Response, Service};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -100,9 +100,10 @@ fn scope_of(collection: &str, place: &str) -> Option<String> {
     let zonal = crate::compute::catalog::is_zone(place);
     match (collection, zonal) {
         ("addresses" | "resourcePolicies" | "subnetworks", true) => None,
-        ("instances" | "disks" | "instanceGroupManagers" | "instanceGroups" | "machineTypes" | "diskTypes", false) => {
-            None
-        }
+        (
+            "instances" | "disks" | "instanceGroupManagers" | "instanceGroups" | "machineTypes" | "diskTypes",
+            false,
+        ) => None,
         (_, true) => Some(format!("zones/{place}")),
         (_, false) => Some(format!("regions/{place}")),
     }

@@ -8,21 +8,22 @@
 //! What the constraints ask: Google's "Organization policy constraints" page. `requireOsLogin` refuses metadata that switch OS
 //! Login off, `disableSerialPortAccess` concerns the interactive console alone: a serial port's output is read as ever.
 
+use super::Reality;
 use super::key::{Constraint, Key};
 use super::words::{compute_error, project_of};
-use super::Reality;
 use crate::api::{Request, Response, Service};
 use crate::container::refusal::Fresh;
 use crate::rest::project_number;
 use crate::world::World;
 use serde_json::Value;
 
-const SEE: &str =
-    "See https://cloud.google.com/resource-manager/docs/organization-policy/org-policy-constraints for more information.";
+const SEE: &str = "See https://cloud.google.com/resource-manager/docs/organization-policy/org-policy-constraints for more information.";
 
 /// Refuses a machine, or a change of one, that a constraint forbids.
 pub(super) fn refuse(reality: &Reality, request: &Request) -> Option<Response> {
-    if request.service != Service::Compute || !Constraint::ALL.iter().any(|own| reality.is_on(Key::Policy(*own))) {
+    if request.service != Service::Compute
+        || !Constraint::ALL.iter().any(|own| reality.is_on(Key::Policy(*own)))
+    {
         return None;
     }
     let segments = request.segments();
@@ -91,7 +92,8 @@ pub(super) fn spoil_nodes(world: &mut World, request: &Request, response: &Respo
         [] => {}
         [(cause, summary)] => world.container.spoil(operation, cause.clone(), summary.clone()),
         [(cause, _), ..] => {
-            let listed = refusals.iter().enumerate().map(|(at, (_, text))| format!("\n\t({}) {text}", at + 1));
+            let listed =
+                refusals.iter().enumerate().map(|(at, (_, text))| format!("\n\t({}) {text}", at + 1));
             world.container.spoil(operation, cause.clone(), listed.collect());
         }
     }
@@ -141,7 +143,8 @@ fn in_metadata(reality: &Reality, project: &str, metadata: Option<&Value>) -> Ve
         (Constraint::RequireOsLogin, says("enable-oslogin", ["false", "0"])),
         (Constraint::DisableSerialPortAccess, says("serial-port-enable", ["true", "1"])),
     ];
-    let violated = forbidden.into_iter().filter(|(own, switched)| *switched && reality.is_on(Key::Policy(*own)));
+    let violated =
+        forbidden.into_iter().filter(|(own, switched)| *switched && reality.is_on(Key::Policy(*own)));
     violated
         .map(|(own, _)| {
             format!("Constraint constraints/{} violated for project {}.", own.name(), project_number(project))

@@ -51,7 +51,10 @@ pub(super) fn over(
                 .iter()
                 .map(|Excess { metric, region, limit, .. }| {
                     let (name, limit) = (metric.name(), number(*limit));
-                    ("QUOTA_EXCEEDED", format!("Quota '{name}' exceeded.  Limit: {limit} in region {region}."))
+                    (
+                        "QUOTA_EXCEEDED",
+                        format!("Quota '{name}' exceeded.  Limit: {limit} in region {region}."),
+                    )
                 })
                 .collect();
             let endpoints = Endpoints::default();
@@ -143,7 +146,11 @@ pub(super) fn show(world: &World, request: &Request, response: &mut Response) {
 }
 
 /// Refuses one zonal cluster too many.
-pub(super) fn refuse_cluster(reality: &Reality, container: &Container, request: &Request) -> Option<Response> {
+pub(super) fn refuse_cluster(
+    reality: &Reality,
+    container: &Container,
+    request: &Request,
+) -> Option<Response> {
     let limit = reality.limit(Key::ZonalClusters)?;
     let segments = request.segments();
     let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
@@ -154,7 +161,8 @@ pub(super) fn refuse_cluster(reality: &Reality, container: &Container, request: 
     };
     let zonal = matches!(Place::find(zone), Some(Place::Zone(_)));
     (zonal && container.zonal_clusters(project, zone) >= limit).then(|| {
-        let text = format!("Your project already has the maximum number of clusters: ({limit}) in location {zone}.");
+        let text =
+            format!("Your project already has the maximum number of clusters: ({limit}) in location {zone}.");
         Failure::new(Code::PermissionDenied, text).with_errors()
     })
 }

@@ -4,9 +4,9 @@
 //! (hashicorp/terraform-provider-google#8360, scylladb/scylla-cluster-tests#7940 for Compute Engine; the details from
 //! GoogleCloudPlatform/marketing-analytics-jumpstart#163; `Write requests` from GoogleCloudPlatform/python-docs-samples#3482).
 
+use super::Reality;
 use super::key::{Api, Key};
 use super::words::{api_of, project_of};
-use super::Reality;
 use crate::api::{Request, Response, Time};
 use crate::rest::project_number;
 use serde::{Deserialize, Serialize};

@@ -11,9 +11,9 @@
 //! - Cloud Storage: `... does not have storage.buckets.create access to the Google Cloud project. Permission '...' denied on
 //!   resource (or it may not exist).` (data-integrations/google-cloud#1503).
 
+use super::Reality;
 use super::key::{Key, Role};
 use super::words::{CALLER, change_body, compute_error, kubernetes_forbidden};
-use super::Reality;
 use crate::api::{Request, Response, Service};
 use crate::container::places::Place;
 use crate::rest::{Code, Failure, enums_as_numbers};

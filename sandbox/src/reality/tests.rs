@@ -79,11 +79,14 @@ impl Cloud {
         let operation = Self::outcome(self.compute(method, path, body))?;
         self.pass(60);
         let link = operation["selfLink"].as_str().unwrap();
-        let done = self.compute("GET", link.strip_prefix("https://www.googleapis.com").unwrap(), &Value::Null).1;
+        let done =
+            self.compute("GET", link.strip_prefix("https://www.googleapis.com").unwrap(), &Value::Null).1;
         assert_eq!(done["status"], "DONE", "{done}");
         match done["error"]["errors"][0].as_object() {
             None => Ok(done),
-            Some(error) => Err(format!("{} {}", error["code"].as_str().unwrap(), error["message"].as_str().unwrap())),
+            Some(error) => {
+                Err(format!("{} {}", error["code"].as_str().unwrap(), error["message"].as_str().unwrap()))
+            }
         }
     }
 
@@ -92,7 +95,9 @@ impl Cloud {
         let operation = Self::outcome(self.gke(method, path, body))?;
         self.pass(600);
         let name = operation["name"].as_str().unwrap();
-        let done = self.gke("GET", &format!("/v1/projects/p/locations/us-east1-d/operations/{name}"), &Value::Null).1;
+        let done = self
+            .gke("GET", &format!("/v1/projects/p/locations/us-east1-d/operations/{name}"), &Value::Null)
+            .1;
         assert_eq!(done["status"], "DONE", "{done}");
         match done["error"]["message"].as_str() {
             None => Ok(done),
@@ -133,13 +138,22 @@ fn change(body: &Value) -> Result<Change, String> {
 fn presets_are_known_by_their_switches() {
     for (name, on) in [
         ("default", json!({})),
-        ("new", json!({"quota.SSD_TOTAL_GB": "500", "quota.CPUS": "24", "quota.IN_USE_ADDRESSES": "8",
-            "quota.ZONAL_CLUSTERS": "100"})),
-        ("trial", json!({"quota.SSD_TOTAL_GB": "250", "quota.CPUS": "8", "quota.IN_USE_ADDRESSES": "4",
-            "quota.ZONAL_CLUSTERS": "100"})),
-        ("strict", json!({"policy.compute.vmExternalIpAccess": "deny", "policy.compute.requireOsLogin": "enforced",
+        (
+            "new",
+            json!({"quota.SSD_TOTAL_GB": "500", "quota.CPUS": "24", "quota.IN_USE_ADDRESSES": "8",
+            "quota.ZONAL_CLUSTERS": "100"}),
+        ),
+        (
+            "trial",
+            json!({"quota.SSD_TOTAL_GB": "250", "quota.CPUS": "8", "quota.IN_USE_ADDRESSES": "4",
+            "quota.ZONAL_CLUSTERS": "100"}),
+        ),
+        (
+            "strict",
+            json!({"policy.compute.vmExternalIpAccess": "deny", "policy.compute.requireOsLogin": "enforced",
             "policy.compute.requireShieldedVm": "enforced", "policy.compute.disableSerialPortAccess": "enforced",
-            "network.default": "absent", "serviceAccount.default": "roleless", "quota.ZONAL_CLUSTERS": "100"})),
+            "network.default": "absent", "serviceAccount.default": "roleless", "quota.ZONAL_CLUSTERS": "100"}),
+        ),
     ] {
         let mut reality = Reality::default();
         reality.apply(&change(&json!({ "like": name })).unwrap());

@@ -69,5 +69,7 @@ pub(super) fn no_preset(text: &str) -> SwitchError {
 
 /// What a change of switches looks like.
 pub(super) fn change_form() -> SwitchError {
-    Switch::error("a change is {\"like\": PRESET, \"set\": {SWITCH: VALUE, ...}}, either part by itself too".to_owned())
+    Switch::error(
+        "a change is {\"like\": PRESET, \"set\": {SWITCH: VALUE, ...}}, either part by itself too".to_owned(),
+    )
 }

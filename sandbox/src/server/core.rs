@@ -1,5 +1,7 @@
 //! The serving process's side of the world: whose turn it is, what time it is, what must be stored.
 
+mod reality;
+
 use super::clusters::Listeners;
 use super::store::{Directory, Locked, StoreError, Stored, wall};
 use super::{Clock, Cut, LogEntry, Side};
@@ -7,7 +9,6 @@ use crate::api::{Answer, Endpoints, Request, Service, Time};
 use crate::exhibitor::{Connected, Received, Shares};
 use crate::faults::{Effect, Faults, service_name};
 use crate::kubernetes::WatchCursor;
-use crate::reality::{self, Reality};
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -212,9 +213,9 @@ impl Core {
             if instant && arrived.is_none() {
                 *changed |= inner.waiting_read(request);
             }
-            let throttled = if arrived.is_none() { inner.world.throttle(request) } else { None };
-            inner.counted |= arrived.is_none() && reality::are_counted(&inner.world.reality, request);
-            if let Some(refusal) = throttled {
+            if arrived.is_none()
+                && let Some(refusal) = inner.throttle(request)
+            {
                 // Whoever tries again waits for the next minute.
                 *changed |= instant && inner.step(WAIT_STEP);
                 return (refusal, inner.world.now);
@@ -406,19 +407,6 @@ impl Core {
         self.turn(Inner::reap)
     }
 
-    /// What the projects are like.
-    pub(crate) fn reality(&self) -> Result<Reality, StoreError> {
-        self.turn(|inner, _| inner.world.reality.clone())
-    }
-
-    /// Lets `act` change what the projects are like; it says whether it did. Returns what they are like then.
-    pub(crate) fn set_reality(&self, act: impl FnOnce(&mut Reality) -> bool) -> Result<Reality, StoreError> {
-        self.turn(|inner, changed| {
-            *changed |= act(&mut inner.world.reality);
-            inner.world.reality.clone()
-        })
-    }
-
     /// Lets `act` see or change the fault rules.
     pub(crate) fn faults<T>(&self, act: impl FnOnce(&mut Faults) -> T) -> T {
         act(&mut self.lock().faults)
@@ -471,12 +459,6 @@ impl Inner {
             self.anchor = anchor;
         }
         self.keep()
-    }
-
-    /// Stores a world in which nothing has happened but that requests were counted.
-    fn keep(&mut self) -> Result<(), StoreError> {
-        let Some(directory) = &mut self.directory else { return Ok(()) };
-        directory.store(&self.world, self.anchor).inspect_err(|_| directory.forget())
     }
 
     /// Moves time on; whether something happened by it.

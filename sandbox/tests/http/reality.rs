@@ -25,7 +25,8 @@ async fn switches_are_read_put_and_patched() {
     assert_eq!((trial.status, &trial.json()["like"]), (200, &json!("trial")));
     let patch = json!({ "set": { "quota.SSD_TOTAL_GB": 300, "quota.CPUS": null } });
     let patched = admin(&sandbox, "PATCH", &patch).await.json();
-    let on = json!({ "quota.SSD_TOTAL_GB": "300", "quota.IN_USE_ADDRESSES": "4", "quota.ZONAL_CLUSTERS": "100" });
+    let on =
+        json!({ "quota.SSD_TOTAL_GB": "300", "quota.IN_USE_ADDRESSES": "4", "quota.ZONAL_CLUSTERS": "100" });
     assert_eq!(patched, json!({ "on": on }));
     assert_eq!(admin(&sandbox, "GET", &Value::Null).await.json(), patched);
     let put = admin(&sandbox, "PUT", &json!({ "set": { "network.default": "absent" } })).await.json();

@@ -14,12 +14,17 @@ fn shown(cloud: &mut Cloud, metric: &str) -> (Value, Value) {
 
 #[test]
 fn a_region_shows_what_stands_in_it() {
-    let switches = ["quota.SSD_TOTAL_GB=500", "quota.DISKS_TOTAL_GB=99", "quota.CPUS=24", "quota.IN_USE_ADDRESSES=8"];
+    let switches =
+        ["quota.SSD_TOTAL_GB=500", "quota.DISKS_TOTAL_GB=99", "quota.CPUS=24", "quota.IN_USE_ADDRESSES=8"];
     let mut cloud = Cloud::with(&switches);
     cloud.change("POST", &format!("{ZONE}/disks"), &disk("data", 40, "pd-ssd")).unwrap();
     cloud.change("POST", &format!("{ZONE}/instances"), &vm("v")).unwrap();
     cloud.change_gke("POST", CLUSTERS, &cluster("c", 3)).unwrap();
-    assert_eq!(shown(&mut cloud, "SSD_TOTAL_GB"), (json!(500), json!(340)), "three nodes of 100 GB and a disk");
+    assert_eq!(
+        shown(&mut cloud, "SSD_TOTAL_GB"),
+        (json!(500), json!(340)),
+        "three nodes of 100 GB and a disk"
+    );
     assert_eq!(shown(&mut cloud, "DISKS_TOTAL_GB"), (json!(99), json!(10)), "the boot disk");
     assert_eq!(shown(&mut cloud, "CPUS"), (json!(24), json!(8)), "four machines of 2");
     assert_eq!(shown(&mut cloud, "IN_USE_ADDRESSES"), (json!(8), json!(4)));
@@ -52,7 +57,8 @@ fn a_default_cluster_does_not_fit_a_project_on_trial() {
     small["cluster"]["nodeConfig"] = json!({ "diskSizeGb": 50 });
     cloud.change_gke("POST", CLUSTERS, &small).unwrap();
     // The next 150 GB are 50 short: what stands is counted.
-    let pool = json!({ "nodePool": { "name": "more", "initialNodeCount": 3, "config": { "diskSizeGb": 50 } } });
+    let pool =
+        json!({ "nodePool": { "name": "more", "initialNodeCount": 3, "config": { "diskSizeGb": 50 } } });
     let refused = cloud.change_gke("POST", &format!("{CLUSTERS}/c/nodePools"), &pool).unwrap_err();
     assert!(refused.contains("requires '150.0' and is short '50.0'"), "{refused}");
     assert!(refused.contains("a quota of '250.0' with '100.0' available"), "{refused}");
@@ -72,7 +78,11 @@ fn several_quotas_are_told_in_one_refusal() {
     let cpus = "403 \n\t(1) insufficient regional quota to satisfy request: resource \"CPUS\": request requires '12.0' and \
                 is short '4.0'. project has a quota of '8.0' with '8.0' available.";
     assert!(refused.starts_with(cpus), "{refused}");
-    assert!(refused.contains("\n\t(2) insufficient regional quota to satisfy request: resource \"IN_USE_ADDRESSES\""));
+    assert!(
+        refused.contains(
+            "\n\t(2) insufficient regional quota to satisfy request: resource \"IN_USE_ADDRESSES\""
+        )
+    );
     // Private nodes need no addresses.
     let mut private = cluster("c", 4);
     private["cluster"]["networkConfig"] = json!({ "defaultEnablePrivateNodes": true });
@@ -112,7 +122,8 @@ fn a_failed_operation_says_what_a_real_one_says() {
     let again = cloud.compute("POST", &path, &disk("d", 20, "pd-ssd")).1;
     assert_eq!(again["name"], begun["name"], "a repetition of the request has the same operation");
     cloud.pass(10);
-    let link = begun["selfLink"].as_str().unwrap().strip_prefix("https://www.googleapis.com").unwrap().to_owned();
+    let link =
+        begun["selfLink"].as_str().unwrap().strip_prefix("https://www.googleapis.com").unwrap().to_owned();
     let done = cloud.compute("GET", &link, &Value::Null).1;
     let fields = ["operationType", "status", "progress", "error", "httpErrorStatusCode", "httpErrorMessage"];
     let error = json!({ "errors": [{
@@ -124,7 +135,8 @@ fn a_failed_operation_says_what_a_real_one_says() {
 
 #[test]
 fn constraints_are_told_all_at_once() {
-    let mut cloud = Cloud::with(&["policy.compute.vmExternalIpAccess=deny", "policy.compute.requireShieldedVm=enforced"]);
+    let mut cloud =
+        Cloud::with(&["policy.compute.vmExternalIpAccess=deny", "policy.compute.requireShieldedVm=enforced"]);
     let path = format!("{ZONE}/instances");
     let (status, body) = cloud.compute("POST", &path, &vm("v"));
     let errors = body["error"]["errors"].as_array().unwrap();
@@ -155,21 +167,27 @@ fn constraints_are_told_all_at_once() {
 
 #[test]
 fn os_login_and_the_console_are_guarded_in_later_metadata_too() {
-    let switches = ["policy.compute.requireOsLogin=enforced", "policy.compute.disableSerialPortAccess=enforced"];
+    let switches =
+        ["policy.compute.requireOsLogin=enforced", "policy.compute.disableSerialPortAccess=enforced"];
     let mut cloud = Cloud::with(&switches);
     let path = format!("{ZONE}/instances");
     let mut body = vm("v");
     let item = |key: &str, value: &str| json!({ "key": key, "value": value });
     // What zkprov sends: OS Login on, the serial port's output logged.
-    body["metadata"] = json!({ "items": [item("enable-oslogin", "TRUE"), item("serial-port-logging-enable", "TRUE")] });
+    body["metadata"] =
+        json!({ "items": [item("enable-oslogin", "TRUE"), item("serial-port-logging-enable", "TRUE")] });
     cloud.change("POST", &path, &body).unwrap();
     let print = cloud.compute("GET", &format!("{path}/v"), &Value::Null).1["metadata"]["fingerprint"].clone();
-    for (key, value, constraint) in
-        [("enable-oslogin", "false", "requireOsLogin"), ("serial-port-enable", "1", "disableSerialPortAccess")]
-    {
+    for (key, value, constraint) in [
+        ("enable-oslogin", "false", "requireOsLogin"),
+        ("serial-port-enable", "1", "disableSerialPortAccess"),
+    ] {
         let metadata = json!({ "fingerprint": print, "items": [item(key, value)] });
         let refused = cloud.change("POST", &format!("{path}/v/setMetadata"), &metadata).unwrap_err();
-        assert!(refused.starts_with(&format!("412 Constraint constraints/compute.{constraint} violated")), "{refused}");
+        assert!(
+            refused.starts_with(&format!("412 Constraint constraints/compute.{constraint} violated")),
+            "{refused}"
+        );
     }
     let (status, _) = cloud.compute("GET", &format!("{path}/v/serialPort"), &Value::Null);
     assert_eq!(status, 200, "the output is no access");
@@ -182,11 +200,14 @@ fn a_cluster_whose_machines_are_forbidden_ends_in_an_error() {
     assert_eq!((created.0, &created.1["status"]), (200, &json!("RUNNING")), "it is taken");
     cloud.pass(600);
     let name = created.1["name"].as_str().unwrap();
-    let operation = cloud.gke("GET", &format!("/v1/projects/p/locations/us-east1-d/operations/{name}"), &Value::Null).1;
+    let operation =
+        cloud.gke("GET", &format!("/v1/projects/p/locations/us-east1-d/operations/{name}"), &Value::Null).1;
     // The words of 2i2c-org/infrastructure#489.
     let cause = operation["error"]["message"].as_str().unwrap();
     assert!(cause.starts_with("Instance 'gke-c-default-pool-"), "{cause}");
-    assert!(cause.contains("' creation failed: Constraint constraints/compute.vmExternalIpAccess violated for project "));
+    assert!(cause.contains(
+        "' creation failed: Constraint constraints/compute.vmExternalIpAccess violated for project "
+    ));
     assert!(cause.ends_with(" to the constraint to use external IP with it."), "{cause}");
     let summary = operation["statusMessage"].as_str().unwrap();
     let head = "Not all instances running in IGM after 40.240072593s. Expected 3, running 0, transitioning 3. Current \
@@ -222,7 +243,8 @@ fn a_pool_without_secure_boot_ends_in_an_error_alone() {
     assert_eq!(cloud.gke("GET", &format!("{pools}/bare"), &Value::Null).1["status"], "ERROR");
     assert_eq!(cloud.gke("GET", &format!("{pools}/default-pool"), &Value::Null).1["status"], "RUNNING");
     assert_eq!(cloud.gke("GET", &format!("{CLUSTERS}/c"), &Value::Null).1["status"], "RUNNING");
-    let secure = json!({ "shieldedInstanceConfig": { "enableSecureBoot": true, "enableIntegrityMonitoring": true } });
+    let secure =
+        json!({ "shieldedInstanceConfig": { "enableSecureBoot": true, "enableIntegrityMonitoring": true } });
     cloud.change_gke("POST", &pools, &pool("shielded", secure)).unwrap();
     cloud.change_gke("DELETE", &format!("{pools}/bare"), &Value::Null).unwrap();
 }
@@ -231,13 +253,20 @@ fn a_pool_without_secure_boot_ends_in_an_error_alone() {
 fn lists_lack_what_was_not_read_and_gets_do_not() {
     let mut cloud = Cloud::new();
     cloud.change("POST", &format!("{ZONE}/disks"), &disk("d", 10, "pd-ssd")).unwrap();
-    cloud.change("POST", "/compute/v1/projects/p/zones/us-west1-a/disks", &json!({ "name": "w", "sizeGb": "10" })).unwrap();
+    cloud
+        .change(
+            "POST",
+            "/compute/v1/projects/p/zones/us-west1-a/disks",
+            &json!({ "name": "w", "sizeGb": "10" }),
+        )
+        .unwrap();
     cloud.change_gke("POST", CLUSTERS, &cluster("c", 1)).unwrap();
     let west = "/v1/projects/p/locations/us-west1-a/clusters";
     assert_eq!(cloud.gke("POST", west, &cluster("w", 1)).0, 200);
     cloud.switch(&["partial.container=us-east1-d", "partial.compute=us-east1-d,us-east1"]);
     let list = cloud.gke("GET", "/v1/projects/p/locations/-/clusters", &Value::Null).1;
-    let names: Vec<&Value> = list["clusters"].as_array().unwrap().iter().map(|cluster| &cluster["name"]).collect();
+    let names: Vec<&Value> =
+        list["clusters"].as_array().unwrap().iter().map(|cluster| &cluster["name"]).collect();
     assert_eq!((names, &list["missingZones"]), (vec![&json!("w")], &json!(["us-east1-d"])));
     let other = cloud.gke("GET", west, &Value::Null).1;
     assert_eq!(other.get("missingZones"), None, "a list of another zone is whole");
@@ -264,7 +293,14 @@ fn filestore_names_the_locations_it_could_not_read() {
     let create = format!("{}?instanceId=f", super::FILES);
     assert_eq!(cloud.ask(Service::Filestore, "POST", &create, &body).0, 200);
     let list = |cloud: &mut Cloud, place: &str| {
-        cloud.ask(Service::Filestore, "GET", &format!("/v1/projects/p/locations/{place}/instances"), &Value::Null).1
+        cloud
+            .ask(
+                Service::Filestore,
+                "GET",
+                &format!("/v1/projects/p/locations/{place}/instances"),
+                &Value::Null,
+            )
+            .1
     };
     assert_eq!(list(&mut cloud, "-")["instances"].as_array().map(Vec::len), Some(1));
     cloud.switch(&["partial.filestore=us-east1-d,us-west1-a"]);
@@ -321,9 +357,15 @@ fn a_missing_role_takes_its_part_alone() {
         assert_eq!(answer.1["error"]["errors"][0]["reason"], "forbidden");
     };
     let disk_path = format!("{ZONE}/disks/d");
-    denied(cloud.compute("DELETE", &disk_path, &Value::Null), "'compute.disks.delete' permission for 'projects/p/zones/");
+    denied(
+        cloud.compute("DELETE", &disk_path, &Value::Null),
+        "'compute.disks.delete' permission for 'projects/p/zones/",
+    );
     denied(cloud.compute("POST", &format!("{disk_path}/resize"), &json!({})), "'compute.disks.resize'");
-    denied(cloud.compute("PATCH", &format!("{GLOBAL}/firewalls/r"), &json!({})), "'compute.firewalls.update'");
+    denied(
+        cloud.compute("PATCH", &format!("{GLOBAL}/firewalls/r"), &json!({})),
+        "'compute.firewalls.update'",
+    );
     denied(cloud.gke("DELETE", &format!("{CLUSTERS}/c"), &Value::Null), "\"container.clusters.delete\"");
     let pool = format!("{CLUSTERS}/c/nodePools/default-pool:setSize");
     denied(cloud.gke("POST", &pool, &json!({ "nodeCount": 2 })), "\"container.clusters.update\"");
@@ -360,7 +402,12 @@ fn kubernetes_says_who_may_not_do_what() {
     );
     assert_eq!((&body["kind"], &body["reason"]), (&json!("Status"), &json!("Forbidden")));
     assert_eq!(body["details"], json!({ "name": "exhibitor", "group": "apps", "kind": "deployments" }));
-    assert!(ask("GET", "/api/v1/nodes?watch=true").1["message"].as_str().unwrap().contains("cannot watch resource"));
+    assert!(
+        ask("GET", "/api/v1/nodes?watch=true").1["message"]
+            .as_str()
+            .unwrap()
+            .contains("cannot watch resource")
+    );
     assert_eq!(ask("GET", "/version").0, 200, "everybody may ask what there is");
     assert_eq!(ask("GET", "/apis/apps/v1").0, 200);
     let review = ask("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews");

@@ -53,17 +53,21 @@ fn whole(list: Result<Value, String>, fields: &[&str]) -> Result<Value, String> 
 
 fn quota(metric: Metric) -> Case {
     match metric {
-        Metric::SsdTotalGb => {
-            Case { value: "199", call: make_disk, says: "QUOTA_EXCEEDED Quota 'SSD_TOTAL_GB' exceeded.  Limit: 199.0 in region us-east1." }
-        }
+        Metric::SsdTotalGb => Case {
+            value: "199",
+            call: make_disk,
+            says: "QUOTA_EXCEEDED Quota 'SSD_TOTAL_GB' exceeded.  Limit: 199.0 in region us-east1.",
+        },
         Metric::DisksTotalGb => Case {
             value: "199",
             call: |cloud| cloud.change("POST", &format!("{ZONE}/disks"), &disk("d", 200, "pd-standard")),
             says: "QUOTA_EXCEEDED Quota 'DISKS_TOTAL_GB' exceeded.  Limit: 199.0 in region us-east1.",
         },
-        Metric::Cpus => {
-            Case { value: "1", call: make_vm, says: "QUOTA_EXCEEDED Quota 'CPUS' exceeded.  Limit: 1.0 in region us-east1." }
-        }
+        Metric::Cpus => Case {
+            value: "1",
+            call: make_vm,
+            says: "QUOTA_EXCEEDED Quota 'CPUS' exceeded.  Limit: 1.0 in region us-east1.",
+        },
         Metric::InUseAddresses => Case {
             value: "0",
             call: make_cluster,
@@ -245,7 +249,9 @@ fn case(key: Key) -> Case {
         Key::Policy(constraint) => policy(constraint),
         Key::DefaultNetwork => Case {
             value: "absent",
-            call: |cloud| Cloud::outcome(cloud.compute("GET", &format!("{GLOBAL}/networks/default"), &Value::Null)),
+            call: |cloud| {
+                Cloud::outcome(cloud.compute("GET", &format!("{GLOBAL}/networks/default"), &Value::Null))
+            },
             says: "404 The resource 'projects/p/global/networks/default' was not found",
         },
         Key::Role(own) => role(own),
@@ -293,7 +299,8 @@ fn where_the_default_network_is_absent_nothing_can_be_in_it() {
     let mut cloud = Cloud::with(&["network.default=absent"]);
     let absent = "404 The resource 'projects/p/global/networks/default' was not found";
     assert_eq!(make_vm(&mut cloud).unwrap_err(), absent);
-    let rule = json!({ "name": "r", "allowed": [{ "IPProtocol": "tcp" }], "network": "global/networks/default" });
+    let rule =
+        json!({ "name": "r", "allowed": [{ "IPProtocol": "tcp" }], "network": "global/networks/default" });
     assert_eq!(cloud.change("POST", &format!("{GLOBAL}/firewalls"), &rule).unwrap_err(), absent);
     let address = json!({ "name": "a", "addressType": "INTERNAL" });
     let refused = cloud.change("POST", &format!("{REGION}/addresses"), &address).unwrap_err();
