@@ -4,6 +4,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
 use zkprov_plans::havoc::{Budget, Wanted};
+use zkprov_sandbox::reality::Switch;
 
 /// Plans, applies and destroys ZooKeeper ensembles on Google Cloud, from one YAML file.
 #[derive(Debug, Parser)]
@@ -87,6 +88,19 @@ pub(crate) enum Format {
     Text,
     /// For programs.
     Json,
+}
+
+/// What the projects of the embedded cloud are like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProjectLike {
+    /// Nothing is short, nothing forbidden.
+    Default,
+    /// A new project: its quotas.
+    New,
+    /// A project on trial: its smaller quotas.
+    Trial,
+    /// A project of a careful organisation: policies, no default network, no role for the default service account.
+    Strict,
 }
 
 /// Forms of the ensemble's status.
@@ -521,6 +535,12 @@ pub(crate) struct Serve {
     /// A fault to inject, as JSON; repeatable
     #[arg(long, value_name = "RULE")]
     pub(crate) fault: Vec<String>,
+    /// What the projects are like: quotas, policies, roles. It stays so in later commands
+    #[arg(long, value_name = "PRESET", value_enum)]
+    pub(crate) project_like: Option<ProjectLike>,
+    /// One switch of that, such as `quota.SSD_TOTAL_GB=250`; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) reality: Vec<Switch>,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

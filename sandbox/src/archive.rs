@@ -4,6 +4,7 @@ use crate::api::{ClusterKey, Time};
 use crate::google::Google;
 use crate::ids::Ids;
 use crate::kubernetes::ImageFaults;
+use crate::reality::{Rates, Reality};
 use crate::world::{Cell, Residence, World};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -151,6 +152,26 @@ struct Head {
     now: Time,
     ids: Ids,
     image_faults: ImageFaults,
+    reality: Reality,
+    rates: Rates,
+}
+
+impl Head {
+    fn of(world: &World) -> Self {
+        let World { now, ids, image_faults, reality, rates, .. } = world;
+        Self {
+            now: *now,
+            ids: ids.clone(),
+            image_faults: image_faults.clone(),
+            reality: reality.clone(),
+            rates: rates.clone(),
+        }
+    }
+
+    /// Tells what differs from it from what is only later, or asked more often.
+    fn digest(&self) -> u64 {
+        digest(&serde_json::json!([self.ids, self.image_faults, self.reality]).to_string())
+    }
 }
 
 impl World {
@@ -189,14 +210,15 @@ impl World {
         let cells = cells.into_iter().map(|(key, value)| Row { table: table.clone(), key, value });
         changes.push((Part::Cells, cells.collect()));
         changes.retain(|(_, rows)| !rows.is_empty());
-        let ids = serde_json::to_string(&self.ids)?;
-        let drawn = self.residence.rests.insert(Part::Head, digest(&ids)) != Some(digest(&ids));
-        if moment || !changes.is_empty() || drawn || !self.residence.gone.is_empty() {
-            let head = serde_json::to_string(&Head { now: self.now, ids: self.ids.clone(), image_faults: self.image_faults.clone() })?;
-            changes.push((
-                Part::Head,
-                vec![Row { table: String::new(), key: String::new(), value: Some(head) }],
-            ));
+        let head = Head::of(self);
+        let drawn = self.residence.rests.insert(Part::Head, head.digest()) != Some(head.digest());
+        let counted = std::mem::replace(&mut self.residence.counted, digest(&serde_json::to_string(&self.rates)?));
+        let counted = counted != self.residence.counted;
+        let quiet = !moment && !drawn && changes.is_empty() && self.residence.gone.is_empty();
+        self.residence.only_counted = quiet && counted;
+        if !quiet || counted {
+            let value = Some(serde_json::to_string(&head)?);
+            changes.push((Part::Head, vec![Row { table: String::new(), key: String::new(), value }]));
         }
         Ok(changes)
     }
@@ -269,9 +291,14 @@ impl World {
         fill(&mut self.google, &google)?;
         if let Some(head) = of(&Part::Head).last().and_then(|row| row.value.as_deref()) {
             let head: Head = serde_json::from_str(head).map_err(|error| format!("it is damaged: {error}"))?;
-            let ids = serde_json::to_string(&head.ids).map_err(|error| error.to_string())?;
-            self.residence.rests.insert(Part::Head, digest(&ids));
-            (self.now, self.ids, self.image_faults) = (head.now, head.ids, head.image_faults);
+            self.residence.rests.insert(Part::Head, head.digest());
+            Head {
+                now: self.now,
+                ids: self.ids,
+                image_faults: self.image_faults,
+                reality: self.reality,
+                rates: self.rates,
+            } = head;
         }
         Ok(())
     }

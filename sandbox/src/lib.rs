@@ -6,6 +6,7 @@
 mod archive;
 pub mod faults;
 mod members;
+pub mod reality;
 pub mod server;
 pub mod world;
 

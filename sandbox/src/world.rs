@@ -10,6 +10,7 @@ use crate::google::Google;
 use crate::ids::Ids;
 use crate::kubernetes::{Answer, Cluster, ImageFaults};
 use crate::members::Members;
+use crate::reality::{self, Rates, Reality};
 use crate::views::{ClusterView, Export};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -33,6 +34,12 @@ pub struct World {
     /// Images that no cluster's nodes can pull.
     #[serde(default)]
     pub image_faults: ImageFaults,
+    /// What the projects are like.
+    #[serde(default)]
+    pub reality: Reality,
+    /// What was asked of the APIs in the present minute, where that is limited.
+    #[serde(default)]
+    pub rates: Rates,
     /// The Exhibitor ensembles, one for each shared directory.
     pub exhibitor: Shares,
     /// By the name of the first cluster.
@@ -87,8 +94,12 @@ pub(crate) struct Residence {
     pub(crate) sessions: Vec<i64>,
     /// Digests of the parts' rests as they were last stored; of the head, that of its ids.
     pub(crate) rests: BTreeMap<Part, u64>,
+    /// Digest of the count of requests that was last stored.
+    pub(crate) counted: u64,
     /// Whether nothing of it is stored yet.
     pub(crate) renewed: bool,
+    /// Whether nothing has changed but how many requests there were.
+    pub(crate) only_counted: bool,
     /// Why the archive could not be read.
     pub(crate) broken: Option<String>,
     pub(crate) uses: u64,
@@ -104,6 +115,8 @@ impl World {
             google: Google::default(),
             kubernetes: BTreeMap::new(),
             image_faults: ImageFaults::default(),
+            reality: Reality::default(),
+            rates: Rates::default(),
             exhibitor: Shares::default(),
             cells: Table::default(),
             residence: Residence::default(),
@@ -112,6 +125,21 @@ impl World {
 
     /// Answers one request at the world's own time. `arrived` is when the same request was first handed in.
     pub fn handle(&mut self, request: &Request, arrived: Time, endpoints: &Endpoints) -> Answer {
+        if let Some(refusal) = reality::refuse(self, request) {
+            return refusal;
+        }
+        let before = reality::Before::of(self, request);
+        let answer = self.answer(request, arrived, endpoints);
+        before.judge(self, request, answer)
+    }
+
+    /// Counts a request that was not handed in before; the refusal where there are too many of its kind in a minute.
+    pub fn throttle(&mut self, request: &Request) -> Option<Answer> {
+        self.rates.count(&self.reality, request, self.now).map(Answer::Done)
+    }
+
+    /// What the API that the request came to says, whatever the project is like.
+    fn answer(&mut self, request: &Request, arrived: Time, endpoints: &Endpoints) -> Answer {
         match &request.service {
             Service::Kubernetes(key) => self.handle_in_cluster(key, request, arrived, endpoints),
             Service::Compute | Service::Container | Service::Filestore | Service::Storage => {
@@ -180,7 +208,7 @@ impl World {
         let draining = self.cells.iter().filter(|(_, cell)| cell.draining).map(|(id, _)| id.as_str());
         let focus = cluster.and_then(|key| self.cell_of(key));
         let cells = draining.chain(focus).filter_map(|id| self.next_event_in(id));
-        self.google.next_event().into_iter().chain(cells).min()
+        self.google.next_event().into_iter().chain(self.rates.next_event()).chain(cells).min()
     }
 
     /// When something happens next by itself, anywhere.
@@ -226,6 +254,7 @@ impl World {
     /// Carries out what is due at Google and where Google waits.
     fn settle(&mut self) {
         let before = self.google.exports();
+        self.rates.advance(self.now);
         self.google.advance(self.now, &mut self.ids);
         self.follow_google(&before);
         let draining: Vec<String> =
@@ -499,6 +528,7 @@ impl World {
             "runningClusters": clusters,
             "exports": exports,
             "buckets": self.google.storage.summary(),
+            "reality": self.reality.summary(),
         })
     }
 }

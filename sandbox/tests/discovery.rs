@@ -356,3 +356,47 @@ fn compute_answers_are_known_to_its_discovery_document() {
     compute(&mut session);
     assert!(session.finish().len() >= 25);
 }
+
+/// What is answered where less is whole than in a plain world.
+#[test]
+fn answers_of_a_stranger_s_project_are_known_to_the_discovery_documents() {
+    let mut session = Session::new();
+    for switch in [
+        "quota.SSD_TOTAL_GB=50",
+        "policy.compute.vmExternalIpAccess=deny",
+        "serviceAccount.default=roleless",
+        "partial.compute=us-east1-d,us-west1",
+        "partial.container=us-west1-a",
+        "partial.filestore=us-west1-a",
+    ] {
+        session.world.reality.set(switch.parse().unwrap());
+    }
+    let compute = "compute.v1";
+    session.get(compute, "regions");
+    session.get(compute, "regions/us-east1");
+    let disk = json!({ "name": "d", "sizeGb": "60", "type": "projects/p/zones/us-east1-d/diskTypes/pd-ssd" });
+    let begun = session.call(compute, "POST", "zones/us-east1-d/disks", &disk);
+    let name = begun["name"].as_str().unwrap();
+    let failed = session.get(compute, &format!("zones/us-east1-d/operations/{name}"));
+    assert_eq!(failed["error"]["errors"][0]["code"], "QUOTA_EXCEEDED");
+    for collection in ["instances", "addresses", "disks"] {
+        let list = session.get(compute, &format!("aggregated/{collection}"));
+        assert_eq!(list["warning"]["code"], "UNREACHABLE", "{collection}");
+    }
+    for api in ["container.v1", "container.v1beta1"] {
+        let config = json!({ "diskSizeGb": 20 });
+        let cluster = json!({ "name": CLUSTER, "initialNodeCount": 1, "nodeConfig": config });
+        let clusters = "locations/us-east1-d/clusters";
+        let begun = session.call(api, "POST", clusters, &json!({ "cluster": cluster }));
+        let name = begun["name"].as_str().unwrap();
+        let failed = session.get(api, &format!("locations/us-east1-d/operations/{name}"));
+        assert_eq!(failed["error"]["code"], 9);
+        let own = session.get(api, &format!("{clusters}/{CLUSTER}"));
+        assert_eq!((&own["status"], own["conditions"].as_array().map(Vec::len)), (&json!("ERROR"), Some(3)));
+        assert_eq!(session.get(api, "locations/-/clusters")["missingZones"], json!(["us-west1-a"]));
+        session.call(api, "DELETE", &format!("{clusters}/{CLUSTER}"), &Value::Null);
+    }
+    let list = session.get("file.v1", "locations/-/instances");
+    assert_eq!(list["unreachable"], json!(["projects/p/locations/us-west1-a"]));
+    assert!(session.finish().len() >= 13);
+}

@@ -1,10 +1,11 @@
 //! `zkprov sandbox`: the embedded cloud for other clients.
 
-use crate::args::{Sandbox, Serve};
+use crate::args::{ProjectLike, Sandbox, Serve};
 use crate::context::Context;
 use crate::error::{CommandError, Exit};
 use crate::session::sandbox_options;
 use std::path::PathBuf;
+use zkprov_sandbox::reality::{Change, Preset};
 use zkprov_sandbox::server::{self, OutsideCluster, State};
 
 pub(super) async fn run(context: &Context, command: Sandbox) -> Result<Exit, CommandError> {
@@ -35,6 +36,15 @@ fn directory(context: &Context) -> Result<PathBuf, CommandError> {
     }
 }
 
+const fn preset(like: ProjectLike) -> Preset {
+    match like {
+        ProjectLike::Default => Preset::Default,
+        ProjectLike::New => Preset::New,
+        ProjectLike::Trial => Preset::Trial,
+        ProjectLike::Strict => Preset::Strict,
+    }
+}
+
 async fn serve(context: &Context, args: &Serve) -> Result<Exit, CommandError> {
     let mut options = sandbox_options(context)?.unwrap_or_default();
     options.state = State::Dir(directory(context)?);
@@ -52,6 +62,7 @@ async fn serve(context: &Context, args: &Serve) -> Result<Exit, CommandError> {
         })?;
         options.faults.push(rule);
     }
+    options.reality = Change { like: args.project_like.map(preset), set: args.reality.clone() };
     let running = server::start(options)
         .await
         .map_err(|error| CommandError::failed("starting the embedded cloud", &error))?;

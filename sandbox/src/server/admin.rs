@@ -7,15 +7,20 @@
 //! | `DELETE faults` | removes all rules |
 //! | `GET images` | which images cannot be pulled |
 //! | `PUT images` | sets it: `{"schema1Refused": true, "denied": ["REPOSITORY"], "missing": ["REPOSITORY:TAG"]}` |
+//! | `GET reality` | which switches of [`crate::reality`] are on |
+//! | `PUT reality` | sets all switches: `{"like": "trial", "set": {"quota.CPUS": 8}}`, either part by itself too |
+//! | `PATCH reality` | sets these switches and leaves the others as they are; `null` switches off |
 //! | `GET world` | the whole world |
 //! | `GET log` | recent requests |
 //! | `POST advance` | `{"seconds": N}` moves virtual time on |
 
 use super::core::Core;
 use super::http::refuse;
+use super::store::StoreError;
 use crate::api::{Request, Response};
 use crate::faults::Rule;
 use crate::kubernetes::ImageFaults;
+use crate::reality::{Change, Reality};
 use serde_json::{Value, json};
 
 /// Answers a call; `path` is what follows `/_sandbox/`.
@@ -47,6 +52,16 @@ pub(crate) fn answer(core: &Core, path: &str, request: &Request) -> Response {
                 Err(error) => refuse(500, &error.to_string()),
             },
             Err(error) => refuse(400, &format!("not what images takes: {error}")),
+        ("GET", "reality") => told(core.reality()),
+        ("PUT" | "PATCH", "reality") => match Change::read(&body) {
+            Ok(change) => told(core.set_reality(|reality| {
+                if request.method == "PUT" {
+                    *reality = Reality::default();
+                }
+                reality.apply(&change);
+                true
+            })),
+            Err(error) => refuse(400, &error.to_string()),
         },
         ("GET", "log") => Response::json(200, &json!({ "requests": core.log() })),
         ("GET", "world") => match core.world().map(serde_json::to_value) {
@@ -62,6 +77,13 @@ pub(crate) fn answer(core: &Core, path: &str, request: &Request) -> Response {
             None => refuse(400, "the body must be {\"seconds\": N}, N a whole number"),
         },
         (method, _) => refuse(404, &format!("the sandbox knows no {method} /_sandbox/{path}")),
+    }
+}
+
+fn told(reality: Result<Reality, StoreError>) -> Response {
+    match reality {
+        Ok(reality) => Response::json(200, &reality.summary()),
+        Err(error) => refuse(500, &error.to_string()),
     }
 }
 

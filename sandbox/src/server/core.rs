@@ -1,5 +1,7 @@
 //! The serving process's side of the world: whose turn it is, what time it is, what must be stored.
 
+mod reality;
+
 use super::clusters::Listeners;
 use super::store::{Directory, Locked, News, StoreError, wall};
 use super::{Clock, Cut, LogEntry, Side};
@@ -114,7 +116,10 @@ impl Core {
             seed: options.seed,
         };
         // A damaged state is refused at the start, not at the first request.
-        core.turn(|_, _| ())?;
+        core.set_reality(|reality| {
+            reality.apply(&options.reality);
+            !options.reality.is_empty()
+        })?;
         Ok(core)
     }
 
@@ -204,8 +209,16 @@ impl Core {
         arrived: Option<Time>,
     ) -> Result<(Answer, Time), StoreError> {
         self.turn(|inner, changed| {
-            if matches!(self.clock, Clock::Instant) && arrived.is_none() {
+            let instant = matches!(self.clock, Clock::Instant);
+            if instant && arrived.is_none() {
                 *changed |= inner.waiting_read(request);
+            }
+            if arrived.is_none()
+                && let Some(refusal) = inner.throttle(request)
+            {
+                // Whoever tries again waits for the next minute.
+                *changed |= instant && inner.step(WAIT_STEP, cluster_of(&request.service));
+                return (refusal, inner.world.now);
             }
             let arrived = arrived.unwrap_or(inner.world.now);
             inner.sync_listeners();
@@ -524,7 +537,7 @@ impl Inner {
             self.anchor = wall();
             directory.store(&changes, gone, self.anchor)?;
         }
-        Ok(true)
+        Ok(!self.world.residence.only_counted)
     }
 
     /// Moves time on; whether something happened by it.

@@ -20,6 +20,7 @@ pub use tls::TlsError;
 
 use crate::api::{Endpoints, Service, Time};
 use crate::faults::{Faults, Rule};
+use crate::reality::{Change, Reality};
 use crate::world::World;
 use clusters::{Listeners, Opened};
 use core::Core;
@@ -105,6 +106,8 @@ pub struct Options {
     pub cut_at: Option<Cut>,
     /// What clusters hand out in place of an embedded Kubernetes API.
     pub outside_cluster: Option<OutsideCluster>,
+    /// How what the projects are like is to be changed at the start.
+    pub reality: Change,
 }
 
 /// Why the sandbox does not start.
@@ -254,6 +257,27 @@ impl Running {
     /// Lets `act` see or change the fault rules.
     pub fn faults<T>(&self, act: impl FnOnce(&mut Faults) -> T) -> T {
         self.core.faults(act)
+    }
+
+    /// What the projects are like.
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    pub fn reality(&self) -> Result<Reality, StoreError> {
+        self.core.reality()
+    }
+
+    /// Changes what the projects are like.
+    ///
+    /// # Errors
+    /// When the state can't be read or stored.
+    pub fn set_reality(&self, reality: Reality) -> Result<(), StoreError> {
+        self.core
+            .set_reality(|present| {
+                *present = reality;
+                true
+            })
+            .map(drop)
     }
 
     /// A copy of the world as it is now.

@@ -211,6 +211,12 @@ pub(super) fn disk_types(project: &str, zone: &str) -> Vec<Map<String, Value>> {
         .collect()
 }
 
+/// Virtual CPUs of a machine type, custom ones included: `e2-custom-4-8192` has 4.
+pub(crate) fn cpus(name: &str) -> Option<u64> {
+    let custom = name.split_once("custom-").and_then(|(_, sizes)| sizes.split('-').next()?.parse().ok());
+    custom.or_else(|| machines().into_iter().find(|(known, ..)| known == name).map(|(_, cpus, ..)| cpus))
+}
+
 /// Smallest, largest and default size in GB of a disk of this type.
 pub(super) fn disk_sizes(name: &str) -> Option<(u64, u64, u64)> {
     let found = DISK_TYPES.iter().find(|(known, ..)| *known == name)?;

@@ -6,7 +6,7 @@
 
 mod addresses;
 mod batch;
-pub(crate) mod catalog;
+pub mod catalog;
 mod disks;
 mod failure;
 mod firewalls;
@@ -19,11 +19,13 @@ mod list;
 mod operations;
 mod policies;
 mod reads;
+mod refusal;
 mod route;
 mod schema;
 mod shape;
 mod snapshots;
 mod suspension;
+pub mod usage;
 
 use crate::api::{Answer, Context, Request, Response, Time};
 use crate::ids::Ids;

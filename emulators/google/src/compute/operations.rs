@@ -54,6 +54,9 @@ pub(super) struct Operation {
     /// Relative path of what else is ready at the end: the snapshot, where the operation is about the disk.
     #[serde(default)]
     also_ready: Option<String>,
+    /// What it ends in, when it fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<Value>,
 }
 
 /// What an operation does to what.
@@ -98,6 +101,7 @@ impl Compute {
             effect: begin.effect,
             target: begin.target.to_owned(),
             also_ready: None,
+            error: None,
         };
         self.operations.insert(path.clone(), operation);
         if begin.takes == takes::AT_ONCE {
@@ -122,6 +126,16 @@ impl Compute {
         operation.document.insert("status".into(), "DONE".into());
         operation.document.insert("progress".into(), 100.into());
         operation.document.insert("endTime".into(), end.into());
+        if let Some(error) = operation.error.clone() {
+            set(
+                &mut operation.document,
+                [
+                    ("error", error),
+                    ("httpErrorStatusCode", 403.into()),
+                    ("httpErrorMessage", "FORBIDDEN".into()),
+                ],
+            );
+        }
         let (effect, target, end) = (operation.effect, operation.target.clone(), operation.end);
         let also_ready = operation.also_ready.clone();
         match effect {

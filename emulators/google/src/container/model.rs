@@ -189,6 +189,13 @@ pub(super) enum Effect {
     PoolSize(u32),
     /// Fields change: of the pool if the operation names one, else of the cluster.
     Fields(Vec<Change>),
+    /// What was to be created never is: its machines were refused.
+    Refused {
+        /// What Compute Engine says of the first machine.
+        cause: String,
+        /// What GKE makes of that.
+        summary: String,
+    },
 }
 
 /// One field of a spec gets a value; `Null` takes it away.

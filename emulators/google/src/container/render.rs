@@ -4,7 +4,7 @@ use super::Container;
 use super::access::{self, Addresses};
 use super::model::{Cluster, Group, Kind, Operation, Pool, set};
 use super::settle::strings;
-use super::{key, versions};
+use super::{key, refusal, versions};
 use crate::api::{Endpoints, Time};
 use crate::compute::catalog;
 use crate::rest::{Version, base64, project_number, sha256_hex, timestamp};
@@ -23,6 +23,7 @@ impl Container {
             Some(Kind::CreateCluster) => "PROVISIONING",
             Some(Kind::DeleteCluster) => "STOPPING",
             Some(_) => "RECONCILING",
+            None if self.refusal_of(cluster, None).is_some() => "ERROR",
             None => "RUNNING",
         };
         let services =
@@ -60,6 +61,9 @@ impl Container {
         // The field of the time before node pools is a copy of the first pool's.
         if let Some(config) = cluster.pools.first().and_then(|pool| pool.spec.get("config")) {
             out.insert("nodeConfig".to_owned(), config.clone());
+        }
+        if let Some(refusal) = self.refusal_of(cluster, None) {
+            refusal::tell(&mut out, refusal, "conditions");
         }
         control_plane(cluster, endpoints, &mut out);
         let nodes = node_count(&cluster.pools);
@@ -104,6 +108,10 @@ impl Container {
         let nodes = node_count(std::slice::from_ref(pool));
         if let Some(Value::Object(network)) = out.get_mut("networkConfig").filter(|_| nodes > 0) {
             network.insert("podIpv4RangeUtilization".to_owned(), utilization(nodes, &cluster.pod_range));
+        }
+        if let Some(refusal) = self.refusal_of(cluster, Some(pool)) {
+            out.insert("status".to_owned(), json!("ERROR"));
+            refusal::tell(&mut out, refusal, "conditions");
         }
         Value::Object(out)
     }
@@ -197,6 +205,9 @@ pub(super) fn operation(operation: &Operation, version: Version, now: Time) -> V
     let metrics = metrics(operation, now);
     if status != "PENDING" && !metrics.is_empty() {
         out["progress"] = json!({ "metrics": metrics });
+    }
+    if status == "DONE" {
+        refusal::tell_operation(&mut out, operation);
     }
     if operation.cancelled {
         out["error"] = json!({ "code": 1, "message": "Operation was aborted: cancelled by user." });

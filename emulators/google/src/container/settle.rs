@@ -78,7 +78,8 @@ impl Container {
                 change_cluster(cluster, changes);
                 staff.follow_locations(cluster);
             }
-            (Effect::PoolGone | Effect::PoolReady | Effect::PoolSize(_), None) => {}
+            (Effect::PoolGone | Effect::PoolReady | Effect::PoolSize(_), None)
+            | (Effect::Refused { .. }, _) => {}
         }
     }
 
