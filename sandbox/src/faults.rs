@@ -150,7 +150,7 @@ pub const fn service_name(service: &Service) -> &'static str {
 }
 
 /// Whether the whole text matches; `*` stands for any characters, none included.
-fn glob_matches(glob: &str, text: &str) -> bool {
+pub(crate) fn glob_matches(glob: &str, text: &str) -> bool {
     let mut parts = glob.split('*');
     let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
     let parts: Vec<&str> = parts.collect();

@@ -180,8 +180,11 @@ impl World {
                 .kubernetes
                 .entry(view.key.clone())
                 .or_insert_with(|| kubernetes::Cluster::new(&view, now));
+            cluster.follow(&view);
             cluster.set_nodes(&view.nodes, now);
             cluster.advance(now, &mut self.ids, &mut self.exhibitor, &exports);
+            // Where GKE manages the nodes, pods that find no place bring some about.
+            self.container.want_nodes(&view.key, cluster.wanted_nodes(), now);
         }
     }
 }
@@ -206,6 +209,8 @@ pub struct ClusterView {
     pub version: String,
     /// Node names with their internal addresses.
     pub nodes: Vec<Node>,
+    /// Zones in which nodes come as pods need them, when the nodes are GKE's business: an Autopilot cluster's.
+    pub autopilot: Option<Vec<String>>,
 }
 
 /// A node of a GKE cluster, which is a VM too.
@@ -229,4 +234,7 @@ pub struct Node {
     pub labels: BTreeMap<String, String>,
     /// Since when its pods are to be evicted, because it is being replaced.
     pub draining: Option<Time>,
+    /// Kubernetes version of a fresh node of its pool.
+    #[serde(default)]
+    pub version: String,
 }

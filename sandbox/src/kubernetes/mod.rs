@@ -37,6 +37,8 @@ mod tests;
 mod tree;
 mod validation;
 mod verbs;
+mod wanted;
+mod warden;
 mod watch;
 
 pub use self::kind::Kind;
@@ -68,6 +70,9 @@ pub struct Cluster {
     controllers: controllers::Controllers,
     /// Nodes that the cluster should have, in the order they came.
     nodes: Vec<bootstrap::NodeSpec>,
+    /// Zones in which nodes come as pods need them; only an Autopilot cluster has them.
+    #[serde(default)]
+    zones: Option<Vec<String>>,
 }
 
 impl Cluster {
@@ -80,6 +85,7 @@ impl Cluster {
             addresses: Addresses::new(),
             controllers: controllers::Controllers::default(),
             nodes: Vec::new(),
+            zones: view.autopilot.clone(),
         };
         // Uids of what is there from the start come from the cluster's own name: no request asked for them.
         let mut ids = Ids::new(bootstrap::seed(&view.key));
@@ -89,7 +95,25 @@ impl Cluster {
     }
 
     fn registry<'a>(&'a mut self, now: Time, ids: &'a mut Ids) -> Registry<'a> {
-        Registry { store: &mut self.store, addresses: &mut self.addresses, ids, now }
+        let autopilot = self.zones.is_some();
+        let (store, addresses) = (&mut self.store, &mut self.addresses);
+        Registry { store, addresses, ids, now, autopilot, warnings: Vec::new() }
+    }
+
+    /// Takes over what GKE says of the control plane.
+    pub fn follow(&mut self, view: &ClusterView) {
+        if self.version != view.version {
+            self.version.clone_from(&view.version);
+        }
+        if self.zones != view.autopilot {
+            self.zones.clone_from(&view.autopilot);
+        }
+    }
+
+    /// Zones in which nodes should come for pods that find no place: nothing but in an Autopilot cluster.
+    #[must_use]
+    pub fn wanted_nodes(&self) -> Vec<String> {
+        self.zones.as_ref().map(|zones| wanted::zones(&self.store, zones)).unwrap_or_default()
     }
 
     /// Nodes that are there now; pods of nodes that went are lost.
@@ -193,7 +217,11 @@ impl Cluster {
             ("DELETE", false, None) => call.delete_collection(&mut registry),
             _ => Err(Failure::method_not_allowed()),
         };
-        Ok(response?.into())
+        let mut response = response?;
+        for warning in registry.warnings {
+            response.headers.push(("warning".to_owned(), verbs::warning(&warning)));
+        }
+        Ok(response.into())
     }
 
     /// The lines a watch has to deliver since its cursor (each a JSON watch event with `\n`), and whether it ends.
@@ -210,7 +238,9 @@ impl Cluster {
 
     /// Runs the controllers, the scheduler and the kubelets: what is due.
     pub fn advance(&mut self, now: Time, ids: &mut Ids, shares: &mut Shares, exports: &[Export]) {
-        let mut registry = Registry { store: &mut self.store, addresses: &mut self.addresses, ids, now };
+        let autopilot = self.zones.is_some();
+        let (store, addresses) = (&mut self.store, &mut self.addresses);
+        let mut registry = Registry { store, addresses, ids, now, autopilot, warnings: Vec::new() };
         self.controllers.run(&mut registry, shares, exports);
     }
 

@@ -31,13 +31,15 @@ fn node(name: &str) -> Node {
         group: "g".to_owned(),
         labels: BTreeMap::new(),
         draining: None,
+        version: String::new(),
     }
 }
 
 impl Bench {
     fn new(nodes: usize) -> Self {
         let nodes = (0..nodes).map(|n| node(&format!("node-{n}"))).collect();
-        let view = ClusterView { key: "p/z/c".to_owned(), version: "1.33.5-gke.100".to_owned(), nodes };
+        let version = "1.33.5-gke.100".to_owned();
+        let view = ClusterView { key: "p/z/c".to_owned(), version, nodes, autopilot: None };
         let now = 1_767_225_600_000;
         Self {
             cluster: Cluster::new(&view, now),

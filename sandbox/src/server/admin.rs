@@ -5,13 +5,17 @@
 //! | `GET faults` | lists the fault rules with their counters |
 //! | `POST faults` | adds a rule: its JSON, or `{"rule": "status=503,nth=1"}` |
 //! | `DELETE faults` | removes all rules |
+//! | `GET gke` | the switches of GKE ([`crate::container::Settings`]) |
+//! | `PUT gke` | sets all of them; those that are left out are off |
 //! | `GET world` | the whole world |
 //! | `GET log` | recent requests |
 //! | `POST advance` | `{"seconds": N}` moves virtual time on |
 
 use super::core::Core;
 use super::http::refuse;
+use super::store::StoreError;
 use crate::api::{Request, Response};
+use crate::container::Settings;
 use crate::faults::Rule;
 use serde_json::{Value, json};
 
@@ -34,6 +38,14 @@ pub(crate) fn answer(core: &Core, path: &str, request: &Request) -> Response {
             core.faults(crate::faults::Faults::clear);
             Response::json(200, &list_faults(core))
         }
+        ("GET", "gke") => gke(core.world().map(|world| world.container.settings().clone())),
+        ("PUT", "gke") => match serde_json::from_value::<Settings>(body) {
+            Ok(settings) => gke(core.alter(|world| {
+                world.container.set_settings(settings, world.now);
+                world.container.settings().clone()
+            })),
+            Err(error) => refuse(400, &format!("not the switches of GKE: {error}")),
+        },
         ("GET", "log") => Response::json(200, &json!({ "requests": core.log() })),
         ("GET", "world") => match core.world().map(serde_json::to_value) {
             Ok(Ok(world)) => Response::json(200, &world),
@@ -48,6 +60,13 @@ pub(crate) fn answer(core: &Core, path: &str, request: &Request) -> Response {
             None => refuse(400, "the body must be {\"seconds\": N}, N a whole number"),
         },
         (method, _) => refuse(404, &format!("the sandbox knows no {method} /_sandbox/{path}")),
+    }
+}
+
+fn gke(settings: Result<Settings, StoreError>) -> Response {
+    match settings {
+        Ok(settings) => Response::json(200, &json!(settings)),
+        Err(error) => refuse(500, &error.to_string()),
     }
 }
 

@@ -2,14 +2,16 @@
 
 use super::clusters::Listeners;
 use super::store::{Directory, Locked, StoreError, Stored, wall};
+use super::tunnel::Reach;
 use super::{Clock, Cut, LogEntry, Side};
 use crate::api::{Answer, Endpoints, Request, Service, Time};
 use crate::exhibitor::{Connected, Received, Shares};
 use crate::faults::{Effect, Faults, service_name};
 use crate::kubernetes::WatchCursor;
 use crate::world::World;
+use rustls::ServerConfig;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
@@ -32,6 +34,8 @@ pub(crate) struct Core {
     /// Wall clock at the start: time before it went by unserved.
     started: Time,
     seed: u64,
+    /// For connections to the clusters that do not come by a port of their own.
+    pub(crate) tls: Arc<ServerConfig>,
 }
 
 #[derive(Debug)]
@@ -83,6 +87,7 @@ impl Core {
     pub(crate) fn new(
         directory: Option<Directory>,
         listeners: Listeners,
+        tls: Arc<ServerConfig>,
         options: &super::Options,
     ) -> Result<Self, StoreError> {
         let started = wall();
@@ -105,6 +110,7 @@ impl Core {
             clock: options.clock,
             started,
             seed: options.seed,
+            tls,
         };
         // A damaged state is refused at the start, not at the first request.
         core.turn(|_, _| ())?;
@@ -224,6 +230,7 @@ impl Core {
     ) -> Result<(Vec<u8>, bool), StoreError> {
         self.turn(|inner, _| match inner.world.kubernetes.get(cluster) {
             _ if inner.struck.is_some() => (Vec::new(), true),
+            _ if inner.world.container.api_away(cluster, inner.world.now) => (Vec::new(), true),
             Some(cluster) => cluster.watch(cursor, inner.world.now),
             None => (Vec::new(), true),
         })
@@ -309,6 +316,52 @@ impl Core {
             inner.world = world;
             inner.sync_listeners();
             *changed = true;
+        })
+    }
+
+    /// Lets `act` change the world itself, as no client can.
+    pub(crate) fn alter<T>(&self, act: impl FnOnce(&mut World) -> T) -> Result<T, StoreError> {
+        self.turn(|inner, changed| {
+            let result = act(&mut inner.world);
+            let now = inner.world.now;
+            inner.world.advance_to(now);
+            inner.sync_listeners();
+            *changed = true;
+            result
+        })
+    }
+
+    /// Whether a request goes to a Kubernetes API that is away for now. Whoever asks it waits for it to come back.
+    pub(crate) fn api_away(&self, service: &Service) -> Result<bool, StoreError> {
+        let key = match service {
+            Service::Kubernetes(key) => key,
+            Service::Compute | Service::Container | Service::Filestore | Service::Storage => {
+                return Ok(false);
+            }
+        };
+        self.turn(|inner, changed| {
+            let away = inner.world.container.api_away(key, inner.world.now);
+            *changed |= away && matches!(self.clock, Clock::Instant) && inner.step(WAIT_STEP);
+            away
+        })
+    }
+
+    /// What a host and port lead to that a client wants a connection to.
+    pub(crate) fn reach(&self, host: &str, port: Option<u16>) -> Result<Reach, StoreError> {
+        self.turn(|inner, _| {
+            if inner.listeners.is_outside() {
+                return Reach::Unknown;
+            }
+            let address = format!("{host}:{}", port.unwrap_or(443));
+            let by_address = inner.listeners.endpoints.clusters.iter().find(|(_, own)| **own == address);
+            if let Some((key, _)) = by_address {
+                return Reach::Cluster(key.clone());
+            }
+            match inner.world.container.dns_endpoint(host).filter(|_| port.is_none_or(|port| port == 443)) {
+                Some((key, true)) => Reach::Cluster(key),
+                Some((_, false)) => Reach::Closed,
+                None => Reach::Unknown,
+            }
         })
     }
 
@@ -492,7 +545,9 @@ impl Inner {
     }
 
     fn sync_listeners(&mut self) {
-        let keys: Vec<&String> = self.world.kubernetes.keys().collect();
+        // Without an IP endpoint a cluster is reached by its DNS endpoint alone.
+        let by_address = |key: &&String| self.world.container.has_ip_endpoint(key);
+        let keys: Vec<&String> = self.world.kubernetes.keys().filter(by_address).collect();
         self.listeners.sync(&keys);
     }
 

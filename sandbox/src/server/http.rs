@@ -3,7 +3,7 @@
 use super::admin;
 use super::core::{Admission, Core};
 use super::store::StoreError;
-use super::streams;
+use super::{streams, tunnel};
 use crate::api::{Answer, Request, Response, Service, Time, percent_decode};
 use crate::faults::Effect;
 use crate::kubernetes::WatchCursor;
@@ -103,6 +103,9 @@ async fn answer(
     mut request: hyper::Request<Incoming>,
     running: watch::Receiver<bool>,
 ) -> Result<hyper::Response<Payload>, Dropped> {
+    if request.method() == http::Method::CONNECT {
+        return Ok(tunnel::open(&core, &service, request, running));
+    }
     let upgraded = hyper::upgrade::on(&mut request);
     let request = match decode(service, request).await {
         Ok(request) => request,
@@ -115,6 +118,11 @@ async fn answer(
         Admission::Drop => return Err(Dropped),
         Admission::Serve(effect) => effect,
     };
+    match core.api_away(&request.service) {
+        Ok(false) => {}
+        Ok(true) => return Err(Dropped),
+        Err(error) => return Ok(whole(broken_state(&error))),
+    }
     let respond = |core, request, running| respond(core, request, running, upgraded);
     match effect {
         None => respond(&core, &request, running).await,
@@ -255,7 +263,7 @@ fn decode_query(query: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-fn whole(response: Response) -> hyper::Response<Payload> {
+pub(crate) fn whole(response: Response) -> hyper::Response<Payload> {
     let mut answer = hyper::Response::new(Payload::Whole(Some(Bytes::from(response.body))));
     *answer.status_mut() = http::StatusCode::from_u16(response.status).unwrap_or_default();
     for (name, value) in response.headers {

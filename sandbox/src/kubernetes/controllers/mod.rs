@@ -17,6 +17,8 @@ mod rollout;
 mod scheduler;
 mod statefulset;
 
+pub(super) use self::scheduler::{homeless, would_run};
+
 use super::registry::Registry;
 use super::store::Store;
 use super::tree;

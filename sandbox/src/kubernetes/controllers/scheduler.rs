@@ -6,6 +6,7 @@ use super::super::kind::Kind;
 use super::super::managers::Actor;
 use super::super::registry::Registry;
 use super::super::selectors::selects;
+use super::super::store::Store;
 use super::super::tree::{entries, is_true, items, name, namespace, text};
 use super::super::{clock, tree};
 use super::{is_active, is_condition, set_condition};
@@ -23,7 +24,7 @@ pub(super) fn run(registry: &mut Registry<'_>) {
         .cloned()
         .collect();
     for pod in waiting {
-        match unclaimed(registry, &pod).map_or_else(|| choose(registry, &pod), Err) {
+        match unclaimed(registry.store, &pod).map_or_else(|| choose(registry, &pod), Err) {
             Ok(node) => bind(registry, pod, &node),
             Err(why) => report(registry, pod, &why),
         }
@@ -31,16 +32,16 @@ pub(super) fn run(registry: &mut Registry<'_>) {
 }
 
 /// What a pod's claims lack, if anything: without volumes it gets no node.
-fn unclaimed(registry: &Registry<'_>, pod: &Value) -> Option<String> {
+fn unclaimed(store: &Store, pod: &Value) -> Option<String> {
     items(pod, "/spec/volumes").iter().filter_map(claim_of).find_map(|wanted| {
-        let claim = registry.store.get(Kind::PersistentVolumeClaim, namespace(pod), wanted);
+        let claim = store.get(Kind::PersistentVolumeClaim, namespace(pod), wanted);
         match claim {
             None => Some(format!("persistentvolumeclaim \"{wanted}\" not found")),
             Some(claim) if tree::is_deleting(claim) => {
                 Some(format!("persistentvolumeclaim \"{wanted}\" is being deleted"))
             }
             Some(claim) if !text(claim, "/spec/storageClassName").is_some_and(is_class) => {
-                let total = registry.store.list(Kind::Node, None).count();
+                let total = store.list(Kind::Node, None).count();
                 Some(format!(
                     "0/{total} nodes are available: pod has unbound immediate PersistentVolumeClaims."
                 ))
@@ -70,18 +71,43 @@ fn topology<'v>(node: &'v Value, term: &Value) -> Option<&'v str> {
     text(node, &format!("/metadata/labels/{}", tree::escape(key)))
 }
 
-/// The node for a pod, or a sentence that says why there is none.
-fn choose(registry: &Registry<'_>, pod: &Value) -> Result<String, String> {
-    let nodes: Vec<&Value> = registry.store.list(Kind::Node, None).collect();
-    let placed: Vec<(&Value, &Value)> = registry
-        .store
+/// Pods that the scheduler has found no place for.
+pub(in super::super) fn homeless(store: &Store) -> impl Iterator<Item = &Value> {
+    store.list(Kind::Pod, None).filter(|pod| {
+        let reason = super::condition(pod, "PodScheduled").and_then(|condition| text(condition, "/reason"));
+        text(pod, "/spec/nodeName").is_none() && is_active(pod) && reason == Some("Unschedulable")
+    })
+}
+
+/// Whether a pod would run on a node that is not there yet, beside the pods that are and those others.
+pub(in super::super) fn would_run(
+    store: &Store,
+    pod: &Value,
+    node: &Value,
+    others: &[(&Value, &Value)],
+) -> bool {
+    let mut placed = placed(store);
+    placed.extend_from_slice(others);
+    unclaimed(store, pod).is_none() && refusal(pod, node, &placed).is_none()
+}
+
+/// The pods that have a node, with it.
+fn placed(store: &Store) -> Vec<(&Value, &Value)> {
+    let nodes: Vec<&Value> = store.list(Kind::Node, None).collect();
+    store
         .list(Kind::Pod, None)
         .filter(|other| is_active(other) || tree::is_deleting(other))
         .filter_map(|other| {
             let node = nodes.iter().find(|node| Some(name(node)) == text(other, "/spec/nodeName"))?;
             Some((other, *node))
         })
-        .collect();
+        .collect()
+}
+
+/// The node for a pod, or a sentence that says why there is none.
+fn choose(registry: &Registry<'_>, pod: &Value) -> Result<String, String> {
+    let nodes: Vec<&Value> = registry.store.list(Kind::Node, None).collect();
+    let placed = placed(registry.store);
     let mut refusals: BTreeMap<&str, usize> = BTreeMap::new();
     let mut best: Option<(i64, usize, String)> = None;
     for node in &nodes {
