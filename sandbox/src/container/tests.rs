@@ -3,12 +3,15 @@ mod regional;
 mod troubles;
 mod upgrades;
 
-use crate::api::{Answer, Endpoints, Request, Service};
+use crate::api::{Answer, Endpoints, Request, Response, Service};
 use crate::world::World;
 use serde_json::{Value, json};
 
 const ZONE: &str = "/v1/projects/p/locations/us-east1-d";
 const START: u64 = 1_800_000_000_000;
+
+/// The share of the ensemble.
+const SHARE: &str = "files.example:/data";
 
 struct Gke {
     world: World,
@@ -73,6 +76,11 @@ impl Gke {
 
     /// Asks the Kubernetes API of a cluster.
     fn kube(&mut self, cluster: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let response = self.kube_response(cluster, method, path, body);
+        (response.status, serde_json::from_slice(&response.body).unwrap())
+    }
+
+    fn kube_response(&mut self, cluster: &str, method: &str, path: &str, body: &Value) -> Response {
         let request = Request {
             service: Service::Kubernetes(cluster.to_owned()),
             method: method.to_owned(),
@@ -85,7 +93,7 @@ impl Gke {
         let Answer::Done(response) = self.world.handle(&request, now, &self.endpoints) else {
             panic!("a response")
         };
-        (response.status, serde_json::from_slice(&response.body).unwrap())
+        response
     }
 
     /// A Deployment of so many pods, no two of them on one node.
@@ -97,6 +105,27 @@ impl Gke {
             "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": {
                 "metadata": {"labels": labels},
                 "spec": {"containers": [{"name": "web", "image": "nginx:1"}],
+                    "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": apart}}}}}});
+        let (status, answer) =
+            self.kube(cluster, "POST", "/apis/apps/v1/namespaces/default/deployments", &body);
+        assert_eq!(status, 201, "{answer}");
+    }
+
+    /// Three members of an ensemble on a file server elsewhere, no two of them on one node.
+    fn ensemble(&mut self, cluster: &str) {
+        let labels = json!({"app": "web"});
+        let apart =
+            json!([{"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": labels}}]);
+        let container = json!({"name": "exhibitor", "image": "mbabineau/zookeeper-exhibitor",
+            "ports": [{"containerPort": 2181}, {"containerPort": 8181}],
+            "env": [{"name": "HOSTNAME", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}],
+            "readinessProbe": {"httpGet": {"path": "/exhibitor/v1/cluster/4ltr/ruok", "port": 8181}},
+            "volumeMounts": [{"name": "nfs", "mountPath": "/opt/zookeeper/local_configs"}]});
+        let body = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "exhibitor"},
+            "spec": {"replicas": 3, "selector": {"matchLabels": labels}, "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [container],
+                    "volumes": [{"name": "nfs", "nfs": {"server": "files.example", "path": "/data"}}],
                     "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": apart}}}}}});
         let (status, answer) =
             self.kube(cluster, "POST", "/apis/apps/v1/namespaces/default/deployments", &body);

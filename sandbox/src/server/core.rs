@@ -81,6 +81,8 @@ pub(crate) enum Admission {
     Serve(Option<Effect>),
     /// The connection is dropped before the request takes effect.
     Drop,
+    /// The same, since the Kubernetes API is away for now.
+    Away,
 }
 
 impl Core {
@@ -188,7 +190,17 @@ impl Core {
             inner.log.pop_front();
         }
         inner.log.push_back(entry);
-        if cut || inner.struck.is_some() { Admission::Drop } else { Admission::Serve(effect) }
+        match &request.service {
+            _ if cut || inner.struck.is_some() => Admission::Drop,
+            Service::Kubernetes(key) if inner.world.container.api_away(key, inner.world.now) => {
+                Admission::Away
+            }
+            Service::Kubernetes(_)
+            | Service::Compute
+            | Service::Container
+            | Service::Filestore
+            | Service::Storage => Admission::Serve(effect),
+        }
     }
 
     /// After a request took effect: whether its response is to be lost.
@@ -331,18 +343,10 @@ impl Core {
         })
     }
 
-    /// Whether a request goes to a Kubernetes API that is away for now. Whoever asks it waits for it to come back.
-    pub(crate) fn api_away(&self, service: &Service) -> Result<bool, StoreError> {
-        let key = match service {
-            Service::Kubernetes(key) => key,
-            Service::Compute | Service::Container | Service::Filestore | Service::Storage => {
-                return Ok(false);
-            }
-        };
+    /// A request found the Kubernetes API of its cluster away: whoever asks it waits for it to come back.
+    pub(crate) fn wait_for_api(&self) -> Result<(), StoreError> {
         self.turn(|inner, changed| {
-            let away = inner.world.container.api_away(key, inner.world.now);
-            *changed |= away && matches!(self.clock, Clock::Instant) && inner.step(WAIT_STEP);
-            away
+            *changed |= matches!(self.clock, Clock::Instant) && inner.step(WAIT_STEP);
         })
     }
 

@@ -116,13 +116,13 @@ async fn answer(
     }
     let effect = match core.admit(&request) {
         Admission::Drop => return Err(Dropped),
+        Admission::Away => {
+            return core
+                .wait_for_api()
+                .map_or_else(|error| Ok(whole(broken_state(&error))), |()| Err(Dropped));
+        }
         Admission::Serve(effect) => effect,
     };
-    match core.api_away(&request.service) {
-        Ok(false) => {}
-        Ok(true) => return Err(Dropped),
-        Err(error) => return Ok(whole(broken_state(&error))),
-    }
     let respond = |core, request, running| respond(core, request, running, upgraded);
     match effect {
         None => respond(&core, &request, running).await,

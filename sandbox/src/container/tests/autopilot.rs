@@ -136,8 +136,15 @@ fn small_requests_are_raised_and_the_cluster_says_so() {
     let body = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "small", "namespace": "default"},
         "spec": {"containers": [{"name": "c", "image": "nginx:1",
             "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "20Mi"}}}]}});
-    let (status, pod) = gke.kube(CLUSTER, "POST", "/api/v1/namespaces/default/pods", &body);
-    assert_eq!(status, 201, "{pod}");
+    let response = gke.kube_response(CLUSTER, "POST", "/api/v1/namespaces/default/pods", &body);
+    // The form of the chaos-mesh notes and of several installation guides.
+    let warning = "299 - \"autopilot-default-resources-mutator:Autopilot updated Pod default/small: defaulted \
+                   unspecified 'ephemeral-storage' resource for containers [c] (see \
+                   http://g.co/gke/autopilot-defaults), and adjusted resources to meet requirements for containers [c] \
+                   (see http://g.co/gke/autopilot-resources).\"";
+    assert!(response.headers.contains(&("warning".to_owned(), warning.to_owned())), "{:?}", response.headers);
+    let pod: Value = serde_json::from_slice(&response.body).unwrap();
+    assert_eq!(response.status, 201, "{pod}");
     let resources = &pod["spec"]["containers"][0]["resources"];
     let requests = json!({"cpu": "50m", "memory": "52Mi", "ephemeral-storage": "1Gi"});
     assert_eq!((&resources["requests"], &resources["limits"]["memory"]), (&requests, &json!("52Mi")));
@@ -244,4 +251,14 @@ fn warden_refuses_what_touches_nodes() {
     let (code, status) = gke.kube(CLUSTER, "POST", path, &body);
     assert_eq!(code, 400, "{status}");
     assert_eq!(gke.kube(CLUSTER, "GET", &format!("{path}/bad"), &Value::Null).0, 404);
+}
+
+#[test]
+fn an_ensemble_comes_up() {
+    let mut gke = autopilot();
+    gke.ensemble(CLUSTER);
+    gke.pass(1800);
+    let health = gke.world.exhibitor.health(SHARE).unwrap();
+    assert_eq!((health.declared, health.healthy), (3, 3));
+    assert_eq!(gke.node_names().len(), 3);
 }
