@@ -113,7 +113,8 @@ impl Cluster {
     /// Zones in which nodes should come for pods that find no place: nothing but in an Autopilot cluster.
     #[must_use]
     pub fn wanted_nodes(&self) -> Vec<String> {
-        self.zones.as_ref().map(|zones| wanted::zones(&self.store, zones)).unwrap_or_default()
+        let disks = self.controllers.disks();
+        self.zones.as_ref().map(|zones| wanted::zones(&self.store, zones, disks)).unwrap_or_default()
     }
 
     /// Nodes that are there now; pods of nodes that went are lost.

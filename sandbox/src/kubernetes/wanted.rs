@@ -1,6 +1,6 @@
 //! The nodes that pods of an Autopilot cluster wait for.
 
-use super::controllers::{homeless, would_run};
+use super::controllers::{Disks, homeless, would_run};
 use super::store::Store;
 use super::tree;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 /// Zones in which nodes should come so that the pods which find no place get one. A pod that would not run on a fresh node
 /// either brings none about.
-pub(super) fn zones(store: &Store, zones: &[String]) -> Vec<String> {
+pub(super) fn zones(store: &Store, zones: &[String], disks: &Disks) -> Vec<String> {
     let mut planned: Vec<(Value, String)> = Vec::new();
     let mut placed: Vec<(Value, Value)> = Vec::new();
     let mut count: BTreeMap<&str, usize> = zones.iter().map(|zone| (zone.as_str(), 0)).collect();
@@ -20,14 +20,14 @@ pub(super) fn zones(store: &Store, zones: &[String]) -> Vec<String> {
     }
     for pod in homeless(store) {
         let known: Vec<(&Value, &Value)> = placed.iter().map(|(pod, node)| (pod, node)).collect();
-        if let Some((node, _)) = planned.iter().find(|(node, _)| would_run(store, pod, node, &known)) {
+        if let Some((node, _)) = planned.iter().find(|(node, _)| would_run(store, pod, node, &known, disks)) {
             placed.push((pod.clone(), node.clone()));
             continue;
         }
         let mut by_load: Vec<&str> = count.keys().copied().collect();
         by_load.sort_by_key(|zone| count.get(zone).copied().unwrap_or(0));
         let fresh = by_load.into_iter().map(|zone| (fresh(zone, planned.len()), zone));
-        let fit = fresh.into_iter().find(|(node, _)| would_run(store, pod, node, &known));
+        let fit = fresh.into_iter().find(|(node, _)| would_run(store, pod, node, &known, disks));
         if let Some((node, zone)) = fit {
             if let Some(count) = count.get_mut(zone) {
                 *count += 1;

@@ -183,3 +183,55 @@ fn a_zonal_control_plane_is_away_while_it_is_upgraded_if_that_is_switched_on() {
     let version = gke.get(&format!("{REGION}/clusters/cluster-1"))["currentMasterVersion"].clone();
     assert_eq!(version, "1.35.1-gke.1396002");
 }
+
+#[test]
+fn a_disk_keeps_its_pod_in_its_zone() {
+    let mut gke = regional();
+    let key = "p/us-central1/cluster-1";
+    let labels = json!({"app": "web"});
+    let apart =
+        json!([{"topologyKey": "topology.kubernetes.io/zone", "labelSelector": {"matchLabels": labels}}]);
+    let body = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "disks"}, "spec": {
+        "serviceName": "disks", "replicas": 3, "podManagementPolicy": "Parallel",
+        "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": {
+            "containers": [{"name": "c", "image": "nginx:1", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}],
+            "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": apart}}}},
+        "volumeClaimTemplates": [{"metadata": {"name": "data"},
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "10Gi"}}}}]}});
+    let (status, answer) = gke.kube(key, "POST", "/apis/apps/v1/namespaces/default/statefulsets", &body);
+    assert_eq!(status, 201, "{answer}");
+    gke.pass(120);
+    let homes = |gke: &mut Gke| {
+        let zones: std::collections::BTreeMap<String, String> =
+            gke.world.container.nodes().into_iter().map(|node| (node.name, node.zone)).collect();
+        let mut pods = gke.ready_pods(key);
+        pods.sort_by(|one, other| one.1.cmp(&other.1));
+        pods.into_iter().map(|(node, pod)| (pod, zones[&node].clone())).collect::<Vec<(String, String)>>()
+    };
+    let before = homes(&mut gke);
+    assert_eq!(before.len(), 3);
+    // The nodes are all replaced, and the pods stay in their zones.
+    let nodes = gke.node_names();
+    let path = format!("{REGION}/clusters/cluster-1/nodePools/default-pool");
+    gke.ok("PUT", &path, &json!({"machineType": "e2-standard-4"}));
+    gke.pass(1800);
+    let of_cluster = zones_of(&gke, key).len();
+    assert!(gke.node_names().iter().filter(|name| nodes.contains(name)).count() == nodes.len() - of_cluster);
+    assert_eq!(homes(&mut gke), before);
+    // Without its zone a pod waits, though another one stands empty.
+    let cluster = format!("{REGION}/clusters/cluster-1");
+    gke.ok(
+        "PUT",
+        &cluster,
+        &json!({"update": {"desiredLocations": ["us-central1-a", "us-central1-b", "us-central1-f"]}}),
+    );
+    gke.pass(300);
+    let left: Vec<(String, String)> =
+        before.iter().filter(|(_, zone)| zone != "us-central1-c").cloned().collect();
+    assert_eq!((left.len(), homes(&mut gke)), (2, left));
+    let (_, pods) = gke.kube(key, "GET", "/api/v1/namespaces/default/pods", &Value::Null);
+    let text = pods.to_string();
+    let why = "0/6 nodes are available: 4 node(s) didn't match pod anti-affinity rules, 2 node(s) had volume node affinity \
+               conflict.";
+    assert!(text.contains(why), "{text}");
+}

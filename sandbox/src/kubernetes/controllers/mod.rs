@@ -17,7 +17,7 @@ mod rollout;
 mod scheduler;
 mod statefulset;
 
-pub(super) use self::scheduler::{homeless, would_run};
+pub(super) use self::scheduler::{Disks, homeless, would_run};
 
 use super::registry::Registry;
 use super::store::Store;
@@ -47,6 +47,9 @@ pub(super) struct Controllers {
     /// Nodes to be emptied, and since when.
     #[serde(default)]
     draining: BTreeMap<String, Time>,
+    /// Where the disks of claims are.
+    #[serde(default)]
+    disks: Disks,
 }
 
 /// The earliest of the moments that controllers ask to be woken at.
@@ -83,13 +86,18 @@ impl Controllers {
             replicaset::run(registry, &mut alarm);
             statefulset::run(registry);
             claims::run(registry);
-            scheduler::run(registry);
+            scheduler::run(registry, &mut self.disks);
             endpoints::run(registry);
             balancers::run(registry, &mut alarm);
             budget::run(registry, &mut alarm);
             drain::run(registry, &self.draining, &mut alarm);
             self.wake = alarm.0;
         }
+    }
+
+    /// Where the disks of claims are.
+    pub(super) const fn disks(&self) -> &Disks {
+        &self.disks
     }
 
     /// Nodes to be emptied, and since when.
