@@ -3,7 +3,7 @@
 //! Requests of v1 and v1beta1 come to the same handlers, by `locations/…` and by the older `zones/…` paths. Where this
 //! differs from the real service on purpose: the endpoint appears when the cluster is RUNNING (the real one shows it some
 //! minutes before it answers), networks named in a request are taken to exist, and one operation runs on a cluster at a
-//! time, those on different node pools too.
+//! time, those on different node pools too. What GKE does without being asked is off until [`Settings`] switch it on.
 
 mod autopilot;
 mod create;

@@ -1,4 +1,5 @@
 //! How clients reach the clusters: by address, by DNS endpoint, and not at all.
+#![expect(clippy::unwrap_used, reason = "a failed assumption ends the test")]
 
 use crate::support::send;
 use serde_json::{Value, json};

@@ -17,7 +17,7 @@ fn autopilot() -> Gke {
 #[test]
 fn it_says_of_itself_what_the_recorded_one_says() {
     let mut gke = autopilot();
-    let cluster = gke.get(&format!("/v1beta1/projects/p/locations/us-central1/clusters/auto"));
+    let cluster = gke.get("/v1beta1/projects/p/locations/us-central1/clusters/auto");
     assert_eq!(cluster["status"], "RUNNING");
     // Values of the Config Connector's recording (GKE 1.35, September 2026).
     for (pointer, value) in [
