@@ -37,6 +37,7 @@ pub(super) struct Cluster {
 
 /// What GKE knows of a cluster beside what it was told.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Upkeep {
     /// Why it ended in `ERROR`; nothing when it did not.
     pub(super) conditions: Vec<Condition>,
