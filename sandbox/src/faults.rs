@@ -3,6 +3,7 @@
 //! Rules live in the serving process, not in the world: the world stays correct, only its callers are mistreated.
 
 use crate::api::{Request, Service};
+use zkprov_emulator_common::glob::glob_matches;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
@@ -147,21 +148,6 @@ pub const fn service_name(service: &Service) -> &'static str {
         Service::Storage => "storage",
         Service::Kubernetes(_) => "kubernetes",
     }
-}
-
-/// Whether the whole text matches; `*` stands for any characters, none included.
-fn glob_matches(glob: &str, text: &str) -> bool {
-    let mut parts = glob.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
-    let parts: Vec<&str> = parts.collect();
-    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
-    for part in middle {
-        match rest.find(part) {
-            Some(at) => rest = rest.get(at + part.len()..).unwrap_or(""),
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
 }
 
 /// Why a rule's text was not understood.

@@ -317,6 +317,7 @@ impl World {
             let draining = self.inside(&id, |inside| {
                 let clusters = &mut *inside.kubernetes;
                 if let Some(cluster) = clusters.get_mut(&key) {
+                    cluster.follow(&view);
                     cluster.set_nodes(&view.nodes, now);
                     cluster.enforce(view.policies);
                 }
@@ -472,10 +473,20 @@ impl World {
                 }
             }
             shares.advance(now, ids);
-            drained
+            // Where GKE manages the nodes, pods that find no place bring some about.
+            let wanted: Vec<(ClusterKey, Vec<String>)> = cell
+                .clusters
+                .keys()
+                .filter_map(|key| Some((key.clone(), kubernetes.get(key)?.wanted_nodes())))
+                .filter(|(_, zones)| !zones.is_empty())
+                .collect();
+            (drained, wanted)
         });
         // A node whose pods have gone is gone at once.
-        let drained = drained.unwrap_or_default();
+        let (drained, wanted) = drained.unwrap_or_default();
+        for (key, zones) in wanted {
+            self.google.container.want_nodes(&key, zones, now);
+        }
         for (key, nodes) in &drained {
             self.google.container.drained(key, nodes, now);
         }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use zkprov_sandbox::api::{Endpoints, Request, Service};
 use zkprov_sandbox::kubernetes::Answer;
+use zkprov_sandbox::google::container::{Code, Outcome, Settings, Trouble};
 use zkprov_sandbox::world::World;
 
 /// Fields that the real v1 API answers, as the captures show, although its document does not know them.
@@ -192,6 +193,39 @@ fn gke(session: &mut Session, api: &'static str) {
     session.call(api, "DELETE", &pool, &Value::Null);
     session.get(api, &cluster);
     session.call(api, "DELETE", &format!("zones/us-east1-d/clusters/{CLUSTER}"), &Value::Null);
+    clusters_of_regions(session, api);
+}
+
+/// An Autopilot cluster, one whose creation failed, one that is degraded.
+fn clusters_of_regions(session: &mut Session, api: &'static str) {
+    let trouble = |cluster: &str, code: Code, outcome: Outcome| Trouble {
+        cluster: Some(format!("*/{cluster}")),
+        pool: None,
+        code,
+        outcome,
+        times: None,
+    };
+    let troubles = vec![
+        trouble("failed", Code::GceQuotaExceeded, Outcome::Error),
+        trouble("degraded", Code::CaExpiring, Outcome::Degraded),
+    ];
+    let now = session.world.now;
+    session.world.google.container.set_settings(Settings { troubles, ..Settings::default() }, now);
+    for (name, given) in [
+        ("auto", json!({ "autopilot": { "enabled": true } })),
+        ("failed", json!({ "initialNodeCount": 1 })),
+        ("degraded", json!({ "initialNodeCount": 1 })),
+    ] {
+        let mut body = json!({ "cluster": given });
+        body["cluster"]["name"] = json!(name);
+        let create = session.call(api, "POST", "locations/us-east1/clusters", &body);
+        let operation = create["name"].as_str().unwrap();
+        let operation = session.get(api, &format!("locations/us-east1/operations/{operation}"));
+        assert_eq!(operation.get("clusterConditions").is_some(), name == "failed", "{operation}");
+        let cluster = format!("locations/us-east1/clusters/{name}");
+        assert_eq!(session.get(api, &cluster).get("conditions").is_some(), name != "auto", "{name}");
+        session.call(api, "DELETE", &cluster, &Value::Null);
+    }
 }
 
 fn filestore(session: &mut Session, api: &'static str) {

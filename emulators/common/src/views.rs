@@ -31,6 +31,8 @@ pub struct ClusterView {
     pub pod_range: String,
     /// What enforces its network policies.
     pub policies: PolicyEngine,
+    /// Zones in which nodes come as pods need them, when the nodes are GKE's business: an Autopilot cluster's.
+    pub autopilot: Option<Vec<String>>,
     /// Node names with their internal addresses.
     pub nodes: Vec<Node>,
 }
@@ -69,4 +71,7 @@ pub struct Node {
     pub labels: BTreeMap<String, String>,
     /// Since when its pods are to be evicted, because it is being replaced.
     pub draining: Option<Time>,
+    /// Kubernetes version of a fresh node of its pool.
+    #[serde(default)]
+    pub version: String,
 }

@@ -61,7 +61,8 @@ pub(super) fn sync_nodes(
     for node in nodes {
         let number = known.iter().find(|old| old.name == node.name).map(|old| old.number);
         if number.is_none() {
-            let object = node_object(node, next, version, registry);
+            let own = if node.version.is_empty() { version } else { &node.version };
+            let object = node_object(node, next, own, registry);
             drop(registry.create(Kind::Node, object.clone(), &Write::by("kubelet")));
             registry.commit(
                 Kind::Node,

@@ -142,6 +142,11 @@ impl Failure {
         Self { causes: vec![cause], ..Self::new(code, reason, whole) }.about(kind, name)
     }
 
+    /// 400 of an admission webhook, with a reason of its own.
+    pub(super) fn by_webhook(webhook: &str, reason: &'static str, message: &str) -> Self {
+        Self::new(400, reason, format!("admission webhook \"{webhook}\" denied the request: {message}"))
+    }
+
     /// 403.
     pub(super) fn forbidden(kind: Kind, name: &str, why: &str) -> Self {
         let message = format!("{} \"{name}\" is forbidden: {why}", kind.qualified());

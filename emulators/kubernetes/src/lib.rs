@@ -43,6 +43,8 @@ mod tests;
 mod tree;
 mod validation;
 mod verbs;
+mod wanted;
+mod warden;
 mod watch;
 
 pub use self::answer::{Answer, PodStream};
@@ -87,6 +89,9 @@ pub struct Cluster {
     /// Images that its nodes cannot pull.
     #[serde(default)]
     image_faults: ImageFaults,
+    /// Zones in which nodes come as pods need them; only an Autopilot cluster has them.
+    #[serde(default)]
+    zones: Option<Vec<String>>,
 }
 
 impl Tables for Cluster {
@@ -107,6 +112,7 @@ impl Cluster {
             nodes: Vec::new(),
             policies: view.policies,
             image_faults: ImageFaults::default(),
+            zones: view.autopilot.clone(),
         };
         // Uids of what is there from the start come from the cluster's own name: no request asked for them.
         let mut ids = Ids::new(bootstrap::seed(&view.key));
@@ -116,7 +122,26 @@ impl Cluster {
     }
 
     fn registry<'a>(&'a mut self, now: Time, ids: &'a mut Ids) -> Registry<'a> {
-        Registry { store: &mut self.store, addresses: &mut self.addresses, ids, now }
+        let autopilot = self.zones.is_some();
+        let (store, addresses) = (&mut self.store, &mut self.addresses);
+        Registry { store, addresses, ids, now, autopilot, warnings: Vec::new() }
+    }
+
+    /// Takes over what GKE says of the control plane.
+    pub fn follow(&mut self, view: &ClusterView) {
+        if self.version != view.version {
+            self.version.clone_from(&view.version);
+        }
+        if self.zones != view.autopilot {
+            self.zones.clone_from(&view.autopilot);
+        }
+    }
+
+    /// Zones in which nodes should come for pods that find no place: nothing but in an Autopilot cluster.
+    #[must_use]
+    pub fn wanted_nodes(&self) -> Vec<String> {
+        let disks = self.controllers.disks();
+        self.zones.as_ref().map(|zones| wanted::zones(&self.store, zones, disks)).unwrap_or_default()
     }
 
     /// Nodes that are there now; pods of nodes that went are lost.
@@ -255,7 +280,11 @@ impl Cluster {
             ("DELETE", false, None) => call.delete_collection(&mut registry),
             _ => Err(Failure::method_not_allowed()),
         };
-        Ok(response?.into())
+        let mut response = response?;
+        for warning in registry.warnings {
+            response.headers.push(("warning".to_owned(), verbs::warning(&warning)));
+        }
+        Ok(response.into())
     }
 
     /// The lines a watch has to deliver since its cursor (each a JSON watch event with `\n`), and whether it ends.
@@ -272,7 +301,9 @@ impl Cluster {
 
     /// Runs the controllers, the scheduler and the kubelets: what is due.
     pub fn advance(&mut self, now: Time, ids: &mut Ids, shares: &mut dyn Containers, exports: &[Export]) {
-        let mut registry = Registry { store: &mut self.store, addresses: &mut self.addresses, ids, now };
+        let autopilot = self.zones.is_some();
+        let (store, addresses) = (&mut self.store, &mut self.addresses);
+        let mut registry = Registry { store, addresses, ids, now, autopilot, warnings: Vec::new() };
         let outside = controllers::Outside { exports, policies: self.policies, images: &self.image_faults };
         self.controllers.run(&mut registry, shares, outside);
     }

@@ -8,7 +8,7 @@ use super::kind::Kind;
 use super::managers::{Actor, Managers};
 use super::schema::Type;
 use super::store::Store;
-use super::{admission, claims, clock, defaults, services, tree, validation};
+use super::{admission, claims, clock, defaults, services, tree, validation, warden};
 use crate::api::Time;
 use crate::ids::Ids;
 use serde_json::{Value, json};
@@ -40,6 +40,10 @@ pub(super) struct Registry<'a> {
     pub(super) ids: &'a mut Ids,
     /// Now.
     pub(super) now: Time,
+    /// Whether the cluster is an Autopilot one, which has its own mind about workloads.
+    pub(super) autopilot: bool,
+    /// What admission has to tell the writer.
+    pub(super) warnings: Vec<String>,
 }
 
 /// The type of a kind in the schema.
@@ -181,9 +185,23 @@ impl Registry<'_> {
             | Kind::ValidatingAdmissionPolicy
             | Kind::ValidatingAdmissionPolicyBinding => {}
         }
+        self.adjust(kind, &mut object);
         validation::check(kind, &object, None)?;
+        self.judge(kind, &object)?;
         admission::admit(self.store, &admission::Attempt::create(kind, &object))?;
         Ok(if dry_run { object } else { self.store.put(kind, object, self.now) })
+    }
+
+    /// Lets Autopilot's mutator at a workload.
+    fn adjust(&mut self, kind: Kind, object: &mut Value) {
+        if self.autopilot {
+            self.warnings.extend(warden::adjust(kind, object));
+        }
+    }
+
+    /// Asks Autopilot's Warden.
+    fn judge(&self, kind: Kind, object: &Value) -> Result<(), Failure> {
+        if self.autopilot { warden::judge(kind, object) } else { Ok(()) }
     }
 
     /// Finds an object.
@@ -212,8 +230,10 @@ impl Registry<'_> {
         } else {
             Managers::of(old)
         };
-        let new = self.shape_update(kind, old, new, write.actor.subresource);
+        let mut new = self.shape_update(kind, old, new, write.actor.subresource);
+        self.adjust(kind, &mut new);
         validation::check(kind, &new, Some(old))?;
+        self.judge(kind, &new)?;
         if kind == Kind::PersistentVolumeClaim {
             claims::admit_growth(&new, old)?;
         }
@@ -262,8 +282,10 @@ impl Registry<'_> {
         }
         let mut new = apply.merge_into(&old, &config)?;
         keep_metadata(&old, &mut new);
-        let new = self.shape_update(kind, &old, new, apply.actor.subresource);
+        let mut new = self.shape_update(kind, &old, new, apply.actor.subresource);
+        self.adjust(kind, &mut new);
         validation::check(kind, &new, Some(&old))?;
+        self.judge(kind, &new)?;
         if kind == Kind::PersistentVolumeClaim {
             claims::admit_growth(&new, &old)?;
         }

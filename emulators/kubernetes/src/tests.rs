@@ -37,6 +37,7 @@ fn node(name: &str) -> Node {
         group: "g".to_owned(),
         labels: BTreeMap::new(),
         draining: None,
+        version: String::new(),
     }
 }
 
@@ -54,6 +55,7 @@ impl Bench {
             pod_range: "10.8.0.0/14".to_owned(),
             nodes,
             policies,
+            autopilot: None,
         };
         let now = 1_767_225_600_000;
         Self {

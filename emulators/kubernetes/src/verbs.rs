@@ -195,8 +195,7 @@ impl<'r> Call<'r> {
         let shown = form(self.request).one(self.target.kind, object, now, true);
         let mut response = Response::json(code, &shown);
         for warning in &self.warnings {
-            let text = warning.replace('\\', "\\\\").replace('"', "\\\"");
-            response.headers.push(("warning".to_owned(), format!("299 - \"{text}\"")));
+            response.headers.push(("warning".to_owned(), self::warning(warning)));
         }
         response
     }
@@ -374,6 +373,12 @@ impl<'r> Call<'r> {
         let stored = scale::write(registry, kind, &old, &wanted, &self.write()?)?;
         Ok(Response::json(200, &scale::of(&stored)))
     }
+}
+
+/// A warning as the header of that name carries it.
+pub(super) fn warning(text: &str) -> String {
+    let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("299 - \"{text}\"")
 }
 
 fn patched(content_type: &str, old: &Value, body: &Value, kind: Kind) -> Result<Value, Failure> {

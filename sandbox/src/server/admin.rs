@@ -10,6 +10,8 @@
 //! | `GET reality` | which switches of [`crate::reality`] are on |
 //! | `PUT reality` | sets all switches: `{"like": "trial", "set": {"quota.CPUS": 8}}`, either part by itself too |
 //! | `PATCH reality` | sets these switches and leaves the others as they are; `null` switches off |
+//! | `GET gke` | the switches of GKE ([`crate::google::container::Settings`]) |
+//! | `PUT gke` | sets all of them; those that are left out are off |
 //! | `GET world` | the whole world |
 //! | `GET log` | recent requests |
 //! | `POST advance` | `{"seconds": N}` moves virtual time on |
@@ -18,6 +20,7 @@ use super::core::Core;
 use super::http::refuse;
 use super::store::StoreError;
 use crate::api::{Request, Response};
+use crate::google::container::Settings;
 use crate::faults::Rule;
 use crate::kubernetes::ImageFaults;
 use crate::reality::{Change, Reality};
@@ -52,6 +55,7 @@ pub(crate) fn answer(core: &Core, path: &str, request: &Request) -> Response {
                 Err(error) => refuse(500, &error.to_string()),
             },
             Err(error) => refuse(400, &format!("not what images takes: {error}")),
+        },
         ("GET", "reality") => told(core.reality()),
         ("PUT" | "PATCH", "reality") => match Change::read(&body) {
             Ok(change) => told(core.set_reality(|reality| {
@@ -62,6 +66,14 @@ pub(crate) fn answer(core: &Core, path: &str, request: &Request) -> Response {
                 true
             })),
             Err(error) => refuse(400, &error.to_string()),
+        },
+        ("GET", "gke") => gke(core.world().map(|world| world.google.container.settings().clone())),
+        ("PUT", "gke") => match serde_json::from_value::<Settings>(body) {
+            Ok(settings) => gke(core.alter(|world| {
+                world.google.container.set_settings(settings, world.now);
+                world.google.container.settings().clone()
+            })),
+            Err(error) => refuse(400, &format!("not the switches of GKE: {error}")),
         },
         ("GET", "log") => Response::json(200, &json!({ "requests": core.log() })),
         ("GET", "world") => match core.world().map(serde_json::to_value) {
@@ -83,6 +95,13 @@ pub(crate) fn answer(core: &Core, path: &str, request: &Request) -> Response {
 fn told(reality: Result<Reality, StoreError>) -> Response {
     match reality {
         Ok(reality) => Response::json(200, &reality.summary()),
+        Err(error) => refuse(500, &error.to_string()),
+    }
+}
+
+fn gke(settings: Result<Settings, StoreError>) -> Response {
+    match settings {
+        Ok(settings) => Response::json(200, &json!(settings)),
         Err(error) => refuse(500, &error.to_string()),
     }
 }

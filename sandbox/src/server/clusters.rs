@@ -42,6 +42,11 @@ impl Listeners {
         Self { endpoints, open: BTreeMap::new(), opened, place, outside }
     }
 
+    /// Whether clusters hand out a Kubernetes API that is not this process's.
+    pub(crate) const fn is_outside(&self) -> bool {
+        self.outside.is_some()
+    }
+
     /// Opens and closes listeners so that exactly these clusters have one.
     pub(crate) fn sync(&mut self, keys: &[&ClusterKey]) {
         if let Some(address) = &self.outside {

@@ -1,5 +1,6 @@
 //! The serving process's side of the world: whose turn it is, what time it is, what must be stored.
 
+mod reach;
 mod reality;
 
 use super::clusters::Listeners;
@@ -10,9 +11,10 @@ use crate::exhibitor::{Connected, Received};
 use crate::faults::{Effect, Faults, service_name};
 use crate::kubernetes::{Answer, ImageFaults, WatchCursor};
 use crate::world::World;
+use rustls::ServerConfig;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
@@ -37,6 +39,8 @@ pub(crate) struct Core {
     /// Wall clock at the start: time before it went by unserved.
     started: Time,
     seed: u64,
+    /// For connections to the clusters that do not come by a port of their own.
+    pub(crate) tls: Arc<ServerConfig>,
 }
 
 #[derive(Debug)]
@@ -85,12 +89,15 @@ pub(crate) enum Admission {
     Serve(Option<Effect>),
     /// The connection is dropped before the request takes effect.
     Drop,
+    /// The same, since the Kubernetes API is away for now.
+    Away,
 }
 
 impl Core {
     pub(crate) fn new(
         directory: Option<Directory>,
         listeners: Listeners,
+        tls: Arc<ServerConfig>,
         options: &super::Options,
     ) -> Result<Self, StoreError> {
         let started = wall();
@@ -114,6 +121,7 @@ impl Core {
             clock: options.clock,
             started,
             seed: options.seed,
+            tls,
         };
         // A damaged state is refused at the start, not at the first request.
         core.set_reality(|reality| {
@@ -192,7 +200,17 @@ impl Core {
             inner.log.pop_front();
         }
         inner.log.push_back(entry);
-        if cut || inner.struck.is_some() { Admission::Drop } else { Admission::Serve(effect) }
+        match &request.service {
+            _ if cut || inner.struck.is_some() => Admission::Drop,
+            Service::Kubernetes(key) if inner.world.google.container.api_away(key, inner.world.now) => {
+                Admission::Away
+            }
+            Service::Kubernetes(_)
+            | Service::Compute
+            | Service::Container
+            | Service::Filestore
+            | Service::Storage => Admission::Serve(effect),
+        }
     }
 
     /// After a request took effect: whether its response is to be lost.
@@ -233,7 +251,7 @@ impl Core {
         cursor: &mut WatchCursor,
     ) -> Result<(Vec<u8>, bool), StoreError> {
         self.turn(|inner, _| {
-            if inner.struck.is_some() {
+            if inner.struck.is_some() || inner.world.google.container.api_away(cluster, inner.world.now) {
                 return (Vec::new(), true);
             }
             inner.world.look(cluster, |cluster, now| cluster.watch(cursor, now)).unwrap_or((Vec::new(), true))
@@ -585,7 +603,10 @@ impl Inner {
     }
 
     fn sync_listeners(&mut self) {
-        self.listeners.sync(&self.world.clusters());
+        // Without an IP endpoint a cluster is reached by its DNS endpoint alone.
+        let by_address = |key: &&String| self.world.google.container.has_ip_endpoint(key);
+        let keys: Vec<&String> = self.world.clusters().into_iter().filter(by_address).collect();
+        self.listeners.sync(&keys);
     }
 
     fn cut_now(&mut self, request: &Request, side: Side) -> bool {

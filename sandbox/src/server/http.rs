@@ -3,7 +3,7 @@
 use super::admin;
 use super::core::{Admission, Core};
 use super::store::StoreError;
-use super::streams;
+use super::{streams, tunnel};
 use crate::api::{Request, Response, Service, Time, decode_query};
 use crate::faults::Effect;
 use crate::kubernetes::{Answer, WatchCursor};
@@ -103,6 +103,9 @@ async fn answer(
     mut request: hyper::Request<Incoming>,
     running: watch::Receiver<bool>,
 ) -> Result<hyper::Response<Payload>, Dropped> {
+    if request.method() == http::Method::CONNECT {
+        return Ok(tunnel::open(&core, &service, request, running));
+    }
     let upgraded = hyper::upgrade::on(&mut request);
     let request = match decode(service, request).await {
         Ok(request) => request,
@@ -113,6 +116,11 @@ async fn answer(
     }
     let effect = match core.admit(&request) {
         Admission::Drop => return Err(Dropped),
+        Admission::Away => {
+            return core
+                .wait_for_api()
+                .map_or_else(|error| Ok(whole(broken_state(&error))), |()| Err(Dropped));
+        }
         Admission::Serve(effect) => effect,
     };
     let respond = |core, request, running| respond(core, request, running, upgraded);
@@ -245,7 +253,7 @@ async fn decode(service: Service, request: hyper::Request<Incoming>) -> Result<R
     })
 }
 
-fn whole(response: Response) -> hyper::Response<Payload> {
+pub(crate) fn whole(response: Response) -> hyper::Response<Payload> {
     let mut answer = hyper::Response::new(Payload::Whole(Some(Bytes::from(response.body))));
     *answer.status_mut() = http::StatusCode::from_u16(response.status).unwrap_or_default();
     for (name, value) in response.headers {

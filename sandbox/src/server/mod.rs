@@ -12,6 +12,7 @@ mod spdy;
 mod store;
 mod streams;
 mod tls;
+mod tunnel;
 mod zookeeper;
 
 pub use offline::{read, reset, show, write};
@@ -187,7 +188,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let place = directory.as_ref().map(|directory| directory.path().display().to_string());
     let (opened, clusters) = mpsc::unbounded_channel();
     let listeners = Listeners::new(tls.ca_pem.clone(), opened, place, options.outside_cluster.clone());
-    let core = Arc::new(Core::new(directory, listeners, &options)?);
+    let core = Arc::new(Core::new(directory, listeners, Arc::clone(&tls.server), &options)?);
     let (running, _) = watch::channel(true);
     let mut tasks = JoinSet::new();
     let services = [Service::Compute, Service::Container, Service::Filestore, Service::Storage];
@@ -246,6 +247,14 @@ impl Running {
     /// When the state can't be read or stored.
     pub fn restore(&self, world: World) -> Result<(), StoreError> {
         self.core.restore(world)
+    }
+
+    /// Lets `act` change the world itself, as no client can: its switches, for one.
+    ///
+    /// # Errors
+    /// When the state can't be read or stored.
+    pub fn alter<T>(&self, act: impl FnOnce(&mut World) -> T) -> Result<T, StoreError> {
+        self.core.alter(act)
     }
 
     /// Where the clusters' Kubernetes APIs answer, and their CA.

@@ -1,9 +1,14 @@
 //! The certificates of the Kubernetes endpoints: one CA for a state directory, kept there, so that later processes
 //! present certificates of the same CA.
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
 use rustls::ServerConfig;
+use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -44,16 +49,51 @@ impl Tls {
         let mut params = CertificateParams::new(names.map(str::to_owned))?;
         params.distinguished_name.push(DnType::CommonName, "kube-apiserver");
         let certificate = params.signed_by(&key, &issuer)?;
-        let chain: Vec<CertificateDer<'static>> = vec![certificate.der().clone()];
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let usual = certified(&certificate, &key)?;
         let mut server =
             ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
                 .with_safe_default_protocol_versions()?
                 .with_no_client_auth()
-                .with_single_cert(chain, key)?;
+                .with_cert_resolver(Arc::new(Certificates { usual: Arc::new(usual), issuer, key }));
         server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Self { ca_pem, server: Arc::new(server) })
     }
+}
+
+/// Certificates by the name that a client asks for.
+struct Certificates {
+    usual: Arc<CertifiedKey>,
+    issuer: Issuer<'static, KeyPair>,
+    key: KeyPair,
+}
+
+impl std::fmt::Debug for Certificates {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Certificates").finish_non_exhaustive()
+    }
+}
+
+impl Certificates {
+    /// A certificate for the DNS endpoint of a cluster.
+    fn of_endpoint(&self, name: &str) -> Result<CertifiedKey, TlsError> {
+        let params = CertificateParams::new(vec![name.to_owned()])?;
+        certified(&params.signed_by(&self.key, &self.issuer)?, &self.key)
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        match hello.server_name().filter(|name| name.ends_with(".gke.goog")) {
+            Some(name) => self.of_endpoint(name).ok().map(Arc::new),
+            None => Some(Arc::clone(&self.usual)),
+        }
+    }
+}
+
+fn certified(certificate: &Certificate, key: &KeyPair) -> Result<CertifiedKey, TlsError> {
+    let chain: Vec<CertificateDer<'static>> = vec![certificate.der().clone()];
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    Ok(CertifiedKey::new(chain, any_supported_type(&key)?))
 }
 
 fn ca_params() -> Result<CertificateParams, rcgen::Error> {

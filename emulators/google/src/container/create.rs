@@ -1,11 +1,11 @@
 //! Creating and deleting clusters.
 
-use super::model::{Cluster, Effect, Kind, fill, set};
+use super::model::{Cluster, Effect, Kind, Upkeep, fill, set};
 use super::operations::{CREATE_CLUSTER, DELETE_CLUSTER, Job};
 use super::pools::{self, Home};
 use super::route::Route;
 use super::settle::{MOST_NODES, strings};
-use super::{Container, defaults, key, versions};
+use super::{Container, autopilot, defaults, key, versions};
 use crate::api::Context;
 use crate::container::places::Place;
 use crate::rest::{Code, Failure, sha256_hex};
@@ -72,15 +72,16 @@ impl Container {
             ));
         }
         let cluster = self.new_cluster(route, place, &name, given, context)?;
-        self.clusters.insert(id, cluster);
-        let job = Job {
-            cluster: &name,
-            pool: None,
-            kind: Kind::CreateCluster,
-            duration: CREATE_CLUSTER,
-            effect: Effect::ClusterReady,
-            recreated: 0,
+        let (duration, effect) = match self.strike(&id, None) {
+            None => (CREATE_CLUSTER, Effect::ClusterReady),
+            Some(code) => {
+                let why = code.conditions(&route.project, place, &cluster.pools);
+                (CREATE_CLUSTER + code.delay(), Effect::Broken(why))
+            }
         };
+        self.clusters.insert(id, cluster);
+        let job =
+            Job { cluster: &name, pool: None, kind: Kind::CreateCluster, duration, effect, recreated: 0 };
         self.start(route, job, context)
     }
 
@@ -92,16 +93,14 @@ impl Container {
         given: Map<String, Value>,
         context: &mut Context<'_>,
     ) -> Result<Cluster, Failure> {
-        if given.get("autopilot").and_then(|config| config.get("enabled")).is_some() {
-            return Err(Failure::new(
-                Code::Unimplemented,
-                "Autopilot clusters are not part of the embedded cloud.",
-            ));
+        let autopilot = autopilot::is_on(&given);
+        if autopilot {
+            autopilot::check(place, &given)?;
         }
         let channel = text(&given, "/releaseChannel/channel").unwrap_or("REGULAR");
         let version =
             versions::resolve(text(&given, "/initialClusterVersion").unwrap_or_default(), channel, "Master")?;
-        let zones = zones(place, &given)?;
+        let zones = if autopilot { place.all_zones() } else { zones(place, &given)? };
         let pod_range =
             self.pod_range(&route.project, text(&given, "/ipAllocationPolicy/clusterIpv4CidrBlock"), name)?;
         let id = context.ids.hex(64);
@@ -113,6 +112,9 @@ impl Container {
         set(&mut spec, "maintenancePolicy", maintenance(given.get("maintenancePolicy")));
         if spec.get("networkPolicy").and_then(Value::as_object).is_some_and(Map::is_empty) {
             spec.remove("networkPolicy");
+        }
+        if autopilot {
+            autopilot::defaults(&mut spec, &route.project, place, name);
         }
         defaults::cluster(&mut spec);
         let serial =
@@ -133,7 +135,12 @@ impl Container {
             etag: context.ids.uuid(),
             pod_range,
             serial,
+            upkeep: Upkeep::default(),
         };
+        if autopilot {
+            cluster.pools = autopilot::pools(&Home::of(&cluster), context.ids)?;
+            return Ok(cluster);
+        }
         for pool in first_pools(given)? {
             let home = Home::of(&cluster);
             let pool = pools::new_pool(&home, pool, context.ids)?;

@@ -8,7 +8,7 @@ use crate::schema::Api;
 use serde_json::{Map, Value, json};
 
 /// Scopes of node service accounts that name none.
-const SCOPES: &[&str] = &[
+pub(super) const SCOPES: &[&str] = &[
     "https://www.googleapis.com/auth/devstorage.read_only",
     "https://www.googleapis.com/auth/logging.write",
     "https://www.googleapis.com/auth/monitoring",

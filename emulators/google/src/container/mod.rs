@@ -3,9 +3,10 @@
 //! Requests of v1 and v1beta1 come to the same handlers, by `locations/…` and by the older `zones/…` paths. Where this
 //! differs from the real service on purpose: the endpoint appears when the cluster is RUNNING (the real one shows it some
 //! minutes before it answers), networks named in a request are taken to exist, and one operation runs on a cluster at a
-//! time, those on different node pools too.
+//! time, those on different node pools too. What GKE does without being asked is off until [`Settings`] switch it on.
 
 mod access;
+mod autopilot;
 mod create;
 mod defaults;
 mod model;
@@ -14,16 +15,24 @@ pub mod places;
 mod pools;
 pub mod refusal;
 mod render;
+mod replace;
 mod route;
+mod settings;
 mod settle;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod update;
+mod upgrades;
 mod versions;
+mod windows;
+
+pub use settings::{Settings, Trouble, Upgrades};
+pub use trouble::{Code, Outcome};
 
 use crate::api::{Answer, ClusterKey, Context, Request, Response, Time};
 use crate::ids::Ids;
-use crate::rest::{Code, Failure, check_booleans, enums_as_numbers};
+use crate::rest::{self, Failure, check_booleans, enums_as_numbers};
 use crate::schema::Api;
 use crate::table::{Rows, Table};
 use crate::views::{ClusterView, Node};
@@ -39,6 +48,11 @@ pub struct Container {
     clusters: Table<ClusterKey, Cluster>,
     /// By name, which begins with the time: in the order they were made.
     operations: Table<String, Operation>,
+    #[serde(default)]
+    settings: Settings,
+    /// Since when upgrades that GKE begins by itself are counted.
+    #[serde(default)]
+    upgrades_since: Time,
 }
 
 /// A message and its value.
@@ -62,6 +76,7 @@ impl Container {
     }
 
     fn reply(&mut self, method: &str, route: &Route, body: &Value, context: &mut Context<'_>) -> Reply {
+        self.check_pools_are_open(route)?;
         let name = match (method, &route.target, route.verb.as_deref()) {
             ("GET", Target::ServerConfig, None) => return Ok(("ServerConfig", versions::server_config())),
             ("GET", Target::Clusters, None) => return Ok(self.list_clusters(route, context)),
@@ -101,7 +116,7 @@ impl Container {
             ("POST" | "PUT", Target::Pool(name, pool), Some(verb)) => {
                 self.set_on_pool(route, (name, pool), verb, body, context)?
             }
-            _ => return Err(Failure::new(Code::NotFound, "Method not found.")),
+            _ => return Err(Failure::new(rest::Code::NotFound, "Method not found.")),
         };
         let operation = self.operation(route, &name)?;
         Ok(("Operation", render::operation(operation, route.version, context.now)))
@@ -125,7 +140,7 @@ impl Container {
         let place = route.place()?;
         self.clusters.get(&key(&route.project, place, name)).ok_or_else(|| {
             Failure::new(
-                Code::NotFound,
+                rest::Code::NotFound,
                 format!("Not found: projects/{}/{}/clusters/{name}.", route.project, place.link()),
             )
         })
@@ -137,7 +152,7 @@ impl Container {
         match self.running_on(cluster) {
             None => Ok(cluster),
             Some(operation) => Err(Failure::new(
-                Code::FailedPrecondition,
+                rest::Code::FailedPrecondition,
                 format!(
                     "Operation {} is currently {} {name}. Please wait and try again once it is done.",
                     operation.name,
@@ -154,7 +169,8 @@ impl Container {
     /// When something happens next by itself.
     #[must_use]
     pub fn next_event(&self) -> Option<Time> {
-        self.operations.values().filter_map(Operation::next_event).min()
+        let operations = self.operations.values().filter_map(Operation::next_event);
+        operations.chain(self.upgrade_due()).chain(self.growth_due()).min()
     }
 
     /// Carries out what is due.
@@ -180,6 +196,21 @@ impl Container {
         self.clusters.values().flat_map(render::nodes).collect()
     }
 
+    /// The cluster whose DNS endpoint has this name, and whether it lets in whoever is not Google's own service.
+    #[must_use]
+    pub fn dns_endpoint(&self, name: &str) -> Option<(ClusterKey, bool)> {
+        let named = |cluster: &Cluster| cluster.ready && render::dns_name(cluster) == name;
+        let (key, cluster) = self.clusters.iter().find(|(_, cluster)| named(cluster))?;
+        Some((key.clone(), endpoints(cluster, "/dnsEndpointConfig/allowExternalTraffic") == Some(true)))
+    }
+
+    /// Whether a cluster's Kubernetes API has an address.
+    #[must_use]
+    pub fn has_ip_endpoint(&self, key: &str) -> bool {
+        let off = |cluster: &Cluster| endpoints(cluster, "/ipEndpointsConfig/enabled") == Some(false);
+        !self.clusters.get(key).is_some_and(off)
+    }
+
     /// Clusters whose Kubernetes API answers.
     #[must_use]
     pub fn running_clusters(&self) -> Vec<ClusterView> {
@@ -196,9 +227,16 @@ impl Container {
                 pod_range: cluster.pod_range.clone(),
                 nodes: render::nodes(cluster),
                 policies: cluster.policy_engine(),
+                autopilot: autopilot::is_on(&cluster.spec)
+                    .then(|| settle::strings(cluster.spec.get("locations"))),
             })
             .collect()
     }
+}
+
+/// A switch of `controlPlaneEndpointsConfig`.
+fn endpoints(cluster: &Cluster, pointer: &str) -> Option<bool> {
+    cluster.spec.get("controlPlaneEndpointsConfig")?.pointer(pointer)?.as_bool()
 }
 
 /// `PROJECT/LOCATION/NAME`
@@ -207,9 +245,7 @@ fn key(project: &str, place: &Place, name: &str) -> ClusterKey {
 }
 
 fn find_pool<'a>(cluster: &'a Cluster, name: &str) -> Result<&'a Pool, Failure> {
-    cluster
-        .pools
-        .iter()
-        .find(|pool| pool.name == name)
-        .ok_or_else(|| Failure::new(Code::NotFound, format!("Not found: node pool \"{name}\" not found.")))
+    cluster.pools.iter().find(|pool| pool.name == name).ok_or_else(|| {
+        Failure::new(rest::Code::NotFound, format!("Not found: node pool \"{name}\" not found."))
+    })
 }

@@ -1,8 +1,10 @@
 //! Clusters, node pools and operations as they are kept.
 
 use super::places::Place;
+use super::trouble::Condition;
 use crate::api::Time;
 use crate::views::PolicyEngine;
+use crate::rest::sha256_hex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -32,6 +34,25 @@ pub(super) struct Cluster {
     pub(super) pod_range: String,
     /// Last octet pair of the control plane's private address is made from this.
     pub(super) serial: u32,
+    /// What GKE does with it by itself.
+    #[serde(default)]
+    pub(super) upkeep: Upkeep,
+}
+
+/// What GKE knows of a cluster beside what it was told.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Upkeep {
+    /// Why it ended in `ERROR`; nothing when it did not.
+    pub(super) conditions: Vec<Condition>,
+    /// When GKE last began to upgrade it by itself.
+    pub(super) upgraded: Time,
+    /// The pools that an upgrade which GKE began has still to reach.
+    pub(super) rollout: Option<Vec<String>>,
+    /// Not before this moment does GKE look again whether the maintenance policy lets it go on.
+    pub(super) look_again: Time,
+    /// Zones in which nodes are on their way that pods wait for, and when they are there.
+    pub(super) growing: Option<(Time, Vec<String>)>,
 }
 
 impl Cluster {
@@ -66,6 +87,9 @@ pub(super) struct Pool {
     pub(super) etag: String,
     /// One for each zone.
     pub(super) groups: Vec<Group>,
+    /// Why it ended in `ERROR`; nothing when it did not.
+    #[serde(default)]
+    pub(super) conditions: Vec<Condition>,
 }
 
 /// The managed instance group of one pool in one zone.
@@ -75,12 +99,20 @@ pub(super) struct Group {
     /// Name of its VMs without their suffix: `gke-CLUSTER-POOL-HASH`.
     pub(super) base: String,
     pub(super) nodes: Vec<Machine>,
+    /// Nodes that went before their successors came, and have none yet.
+    #[serde(default)]
+    pub(super) missing: u32,
 }
 
 impl Group {
     /// Name of the instance group manager.
     pub(super) fn manager(&self) -> String {
         format!("{}-grp", self.base)
+    }
+
+    /// Name of a VM that Compute Engine refused to make.
+    pub(super) fn refused_machine(&self) -> String {
+        format!("{}-{}", self.base, sha256_hex(&self.base, 4))
     }
 }
 
@@ -92,6 +124,12 @@ pub(super) struct Machine {
     /// Since when its pods are being evicted, because a fresh node takes its place.
     #[serde(default)]
     pub(super) draining: Option<Time>,
+    /// Whether an upgrade under way has still to replace it.
+    #[serde(default)]
+    pub(super) outdated: bool,
+    /// Whether it goes before its successor comes.
+    #[serde(default)]
+    pub(super) alone: bool,
 }
 
 /// A long-running operation. Its status is a function of the time.
@@ -119,6 +157,12 @@ pub(super) struct Operation {
     /// When the next node is to be recreated; never while the pods of one are being evicted.
     #[serde(default = "never")]
     pub(super) node_due: Time,
+    /// Whether GKE began it by itself: then it keeps to the maintenance windows.
+    #[serde(default)]
+    pub(super) automatic: bool,
+    /// Why it failed; nothing when it did not.
+    #[serde(default)]
+    pub(super) conditions: Vec<Condition>,
 }
 
 /// A moment that does not come.
@@ -196,6 +240,8 @@ pub(super) enum Effect {
         /// What GKE makes of that.
         summary: String,
     },
+    /// What was to be created stands in `ERROR`, and this is why.
+    Broken(Vec<Condition>),
 }
 
 /// One field of a spec gets a value; `Null` takes it away.

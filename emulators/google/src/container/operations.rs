@@ -1,9 +1,11 @@
 //! Long-running operations: starting, listing, cancelling.
 
 use super::model::{Effect, Kind, NEVER, Operation};
+use super::places::Place;
 use super::route::Route;
 use super::{Container, key, render};
 use crate::api::{Context, Time};
+use crate::ids::Ids;
 use crate::rest::{Code, Failure};
 use serde_json::{Value, json};
 
@@ -36,16 +38,34 @@ impl Container {
         job: Job<'_>,
         context: &mut Context<'_>,
     ) -> Result<String, Failure> {
-        let place = route.place()?.clone();
-        let start = context.now;
-        let name = format!("operation-{start}-{}", context.ids.uuid());
-        if let Some(cluster) = self.clusters.get_mut(&key(&route.project, &place, job.cluster)) {
+        Ok(self.begin((&route.project, route.place()?), job, context.now, context.ids))
+    }
+
+    /// The same, of a project and a place.
+    pub(super) fn begin(
+        &mut self,
+        (project, place): (&str, &Place),
+        job: Job<'_>,
+        start: Time,
+        ids: &mut Ids,
+    ) -> String {
+        let name = format!("operation-{start}-{}", ids.uuid());
+        if let Some(cluster) = self.clusters.get_mut(&key(project, place, job.cluster)) {
             cluster.busy = Some(name.clone());
         }
+        let conditions = match &job.effect {
+            Effect::Broken(conditions) => conditions.clone(),
+            Effect::ClusterReady
+            | Effect::ClusterGone
+            | Effect::PoolReady
+            | Effect::PoolGone
+            | Effect::PoolSize(_)
+            | Effect::Fields(_) => Vec::new(),
+        };
         let operation = Operation {
             name: name.clone(),
-            project: route.project.clone(),
-            place,
+            project: project.to_owned(),
+            place: place.clone(),
             cluster: job.cluster.to_owned(),
             pool: job.pool.map(str::to_owned),
             kind: job.kind,
@@ -59,9 +79,11 @@ impl Container {
             nodes_total: job.recreated,
             nodes_done: 0,
             node_due: if job.recreated > 0 { start + node_share(job.duration, job.recreated) } else { NEVER },
+            automatic: false,
+            conditions,
         };
         self.operations.insert(name.clone(), operation);
-        Ok(name)
+        name
     }
 
     /// The operation a path names.
@@ -112,6 +134,7 @@ impl Container {
         }
         if let Some(operation) = self.operations.get_mut(name) {
             operation.cancelled = true;
+            operation.conditions.clear();
             operation.end = now;
             operation.node_due = NEVER;
             operation.running = operation.running.min(now);

@@ -23,6 +23,11 @@ impl Place {
         }
     }
 
+    /// Whether it is one zone.
+    pub(crate) const fn is_zone(&self) -> bool {
+        matches!(self, Self::Zone(_))
+    }
+
     /// Name of the zone or region.
     pub(crate) fn name(&self) -> &str {
         match self {
@@ -48,11 +53,18 @@ impl Place {
 
     /// Zones a cluster here has nodes in unless it names others: its own, or three of the region.
     pub(crate) fn node_zones(&self) -> Vec<String> {
+        let mut zones = self.all_zones();
+        zones.truncate(3);
+        zones
+    }
+
+    /// Its own zone, or all of the region.
+    pub(crate) fn all_zones(&self) -> Vec<String> {
         match self {
             Self::Zone(name) => vec![name.clone()],
             Self::Region(name) => {
                 let inside = |zone: &String| zone.rsplit_once('-').is_some_and(|(region, _)| region == name);
-                catalog::zones().filter(inside).take(3).collect()
+                catalog::zones().filter(inside).collect()
             }
         }
     }

@@ -5,6 +5,7 @@ use super::create::check_name;
 use super::model::{Change, Cluster, Effect, Kind, Pool, fill, set};
 use super::operations::{Job, POOL, SET_SIZE, UPDATE};
 use super::places::Place;
+use super::replace::outdate;
 use super::route::Route;
 use super::settle::{change_pool, new_group, strings};
 use super::{Container, defaults, find_pool, key, versions};
@@ -50,6 +51,13 @@ impl Home {
             subnetwork: at("networkConfig/subnetwork"),
             private_nodes: access::has_private_nodes(&cluster.spec),
         }
+    }
+}
+
+impl Home {
+    /// The first of its zones.
+    pub(super) fn first_zone(&self) -> &str {
+        self.zones.first().map_or("", String::as_str)
     }
 }
 
@@ -99,7 +107,7 @@ pub(super) fn new_pool(home: &Home, given: Value, ids: &mut Ids) -> Result<Pool,
     }
     defaults::pool(&mut spec);
     let groups = zones.into_iter().map(|zone| new_group(&home.cluster, &home.id, &name, zone)).collect();
-    Ok(Pool { name, spec, initial, ready: false, version, etag: ids.uuid(), groups })
+    Ok(Pool { name, spec, initial, ready: false, version, etag: ids.uuid(), groups, conditions: Vec::new() })
 }
 
 fn nodes_in_zone(count: i64) -> Result<u32, Failure> {
@@ -186,10 +194,19 @@ impl Container {
         let wanted = pool.initial as usize * pool.groups.len();
         self.check_room(&route.project, route.place()?, wanted)?;
         let name = pool.name.clone();
-        if let Some(home) = self.clusters.get_mut(&key(&route.project, route.place()?, cluster)) {
+        let at = key(&route.project, route.place()?, cluster);
+        let (delay, effect) = match self.strike(&at, Some(&name)) {
+            None => (0, Effect::PoolReady),
+            Some(code) => {
+                let why = code.conditions(&route.project, route.place()?, std::slice::from_ref(&pool));
+                (code.delay(), Effect::Broken(why))
+            }
+        };
+        if let Some(home) = self.clusters.get_mut(&at) {
             home.pools.push(pool);
         }
-        self.start(route, job(cluster, &name, Kind::CreateNodePool, Effect::PoolReady), context)
+        let job = job(cluster, &name, Kind::CreateNodePool, effect);
+        self.start(route, Job { duration: job.duration + delay, ..job }, context)
     }
 
     pub(super) fn delete_pool(
@@ -304,18 +321,15 @@ impl Container {
         if let Some(present) = present.filter(|_| recreates) {
             change_pool(present, &left);
             left = Vec::new();
-            recreated = present.groups.iter().map(|group| group.nodes.len()).sum();
+            recreated = outdate(present);
         }
-        let job = Job {
-            recreated: u32::try_from(recreated).unwrap_or(u32::MAX),
-            ..job(cluster, pool, Kind::UpgradeNodes, Effect::Fields(left))
-        };
+        let job = Job { recreated, ..job(cluster, pool, Kind::UpgradeNodes, Effect::Fields(left)) };
         self.start(route, job, context)
     }
 }
 
 /// A job of the usual length on a pool.
-fn job<'a>(cluster: &'a str, pool: &'a str, kind: Kind, effect: Effect) -> Job<'a> {
+pub(super) fn job<'a>(cluster: &'a str, pool: &'a str, kind: Kind, effect: Effect) -> Job<'a> {
     Job { cluster, pool: Some(pool), kind, duration: POOL, effect, recreated: 0 }
 }
 

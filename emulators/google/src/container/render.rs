@@ -4,7 +4,8 @@ use super::Container;
 use super::access::{self, Addresses};
 use super::model::{Cluster, Group, Kind, Operation, Pool, set};
 use super::settle::strings;
-use super::{key, refusal, versions};
+use super::trouble::{self, Code, Condition};
+use super::{autopilot, key, refusal, versions};
 use crate::api::{Endpoints, Time};
 use crate::compute::catalog;
 use crate::rest::{Version, base64, project_number, sha256_hex, timestamp};
@@ -18,12 +19,15 @@ impl Container {
     /// The cluster as the API gives it.
     pub(super) fn render_cluster(&self, cluster: &Cluster, version: Version, endpoints: &Endpoints) -> Value {
         let mut out = cluster.spec.clone();
+        let at = key(&cluster.project, &cluster.place, &cluster.name);
         let groups: Vec<Value> = cluster.pools.iter().flat_map(|pool| group_urls(cluster, pool)).collect();
         let status = match self.running_on(cluster).map(|operation| operation.kind) {
             Some(Kind::CreateCluster) => "PROVISIONING",
             Some(Kind::DeleteCluster) => "STOPPING",
             Some(_) => "RECONCILING",
             None if self.refusal_of(cluster, None).is_some() => "ERROR",
+            None if !cluster.upkeep.conditions.is_empty() => "ERROR",
+            None if self.degraded(&at, None).is_some() => "DEGRADED",
             None => "RUNNING",
         };
         let services =
@@ -55,13 +59,15 @@ impl Container {
         if !groups.is_empty() {
             out.insert("instanceGroupUrls".to_owned(), Value::Array(groups));
         }
-        if cluster.initial_nodes > 0 {
+        if cluster.initial_nodes > 0 && !autopilot::is_on(&cluster.spec) {
             out.insert("initialNodeCount".to_owned(), json!(cluster.initial_nodes));
         }
         // The field of the time before node pools is a copy of the first pool's.
         if let Some(config) = cluster.pools.first().and_then(|pool| pool.spec.get("config")) {
             out.insert("nodeConfig".to_owned(), config.clone());
         }
+        let standing = self.degraded(&at, None).filter(|_| cluster.ready).map(Code::standing);
+        give_conditions(&mut out, &standing.unwrap_or_else(|| cluster.upkeep.conditions.clone()));
         if let Some(refusal) = self.refusal_of(cluster, None) {
             refusal::tell(&mut out, refusal, "conditions");
         }
@@ -82,14 +88,23 @@ impl Container {
     /// The node pool as the API gives it.
     pub(super) fn render_pool(&self, cluster: &Cluster, pool: &Pool, version: Version) -> Value {
         let mut out = pool.spec.clone();
+        let at = key(&cluster.project, &cluster.place, &cluster.name);
+        let standing = self.degraded(&at, Some(&pool.name)).filter(|_| pool.ready).map(Code::standing);
         let operation =
             self.running_on(cluster).filter(|own| own.pool.as_ref().is_none_or(|name| *name == pool.name));
         let status = match operation.map(|operation| operation.kind) {
             Some(Kind::CreateCluster | Kind::CreateNodePool) => "PROVISIONING",
             Some(Kind::DeleteCluster | Kind::DeleteNodePool) => "STOPPING",
             Some(Kind::UpgradeNodes | Kind::SetNodePoolSize | Kind::SetNodePoolManagement) => "RECONCILING",
-            Some(Kind::UpdateCluster | Kind::UpgradeMaster | Kind::SetMaintenancePolicy) | None => "RUNNING",
+            Some(Kind::UpdateCluster | Kind::UpgradeMaster | Kind::SetMaintenancePolicy) | None => {
+                match (pool.conditions.is_empty(), &standing) {
+                    (false, _) => "ERROR",
+                    (true, Some(_)) => "RUNNING_WITH_ERROR",
+                    (true, None) => "RUNNING",
+                }
+            }
         };
+        give_conditions(&mut out, standing.as_ref().unwrap_or(&pool.conditions));
         for (name, value) in [
             ("name", json!(pool.name)),
             ("etag", json!(pool.etag)),
@@ -117,11 +132,17 @@ impl Container {
     }
 }
 
+/// Why a cluster or pool is not well, and the same in the older field.
+fn give_conditions(out: &mut Map<String, Value>, conditions: &[Condition]) {
+    if !conditions.is_empty() {
+        out.insert("conditions".to_owned(), trouble::listed(conditions));
+        out.insert("statusMessage".to_owned(), json!(trouble::summary(conditions)));
+    }
+}
+
 /// Endpoints and certificate, once the Kubernetes API answers.
 fn control_plane(cluster: &Cluster, endpoints: &Endpoints, out: &mut Map<String, Value>) {
-    let place = cluster.place.name();
-    let dns = cluster.id.get(..36).unwrap_or_default();
-    let dns = format!("gke-{dns}-{}.{place}.gke.goog", project_number(&cluster.project));
+    let dns = dns_name(cluster);
     let mut auth = json!({ "clientCertificateConfig": {} });
     set(out, "controlPlaneEndpointsConfig.dnsEndpointConfig.endpoint", json!(dns));
     if cluster.ready {
@@ -135,6 +156,12 @@ fn control_plane(cluster: &Cluster, endpoints: &Endpoints, out: &mut Map<String,
         }
     }
     out.insert("masterAuth".to_owned(), auth);
+}
+
+/// Name of the DNS endpoint.
+pub(super) fn dns_name(cluster: &Cluster) -> String {
+    let id = cluster.id.get(..36).unwrap_or_default();
+    format!("gke-{id}-{}.{}.gke.goog", project_number(&cluster.project), cluster.place.name())
 }
 
 fn self_link(cluster: &Cluster, version: Version) -> String {
@@ -208,6 +235,9 @@ pub(super) fn operation(operation: &Operation, version: Version, now: Time) -> V
     }
     if status == "DONE" {
         refusal::tell_operation(&mut out, operation);
+    }
+    if status == "DONE" && !operation.conditions.is_empty() {
+        trouble::tell(&mut out, &operation.conditions, operation.pool.is_some());
     }
     if operation.cancelled {
         out["error"] = json!({ "code": 1, "message": "Operation was aborted: cancelled by user." });
@@ -294,6 +324,7 @@ pub(super) fn nodes(cluster: &Cluster) -> Vec<Node> {
             group: group.manager(),
             labels: labels.clone(),
             draining: machine.draining,
+            version: pool.version.clone(),
         }));
     }
     out

@@ -55,7 +55,8 @@ impl Route {
             *last = name;
             Some(verb.to_owned())
         });
-        let [version, "projects", project, "locations" | "zones", location, rest @ ..] = parts.as_slice()
+        let [version, "projects", project, form @ ("locations" | "zones"), location, rest @ ..] =
+            parts.as_slice()
         else {
             return Err(unknown());
         };
@@ -68,6 +69,12 @@ impl Route {
                     .ok_or_else(|| Failure::invalid(format!("Location \"{name}\" does not exist.")))?,
             ),
         };
+        if *form == "zones" && matches!(scope, Scope::At(Place::Region(_))) {
+            // Seen of `GET /v1/projects/P/zones/us-central1/clusters/C` in 2021, in the notes of a Dataiku installation.
+            return Err(Failure::invalid(
+                "'zone' field cannot be used to access GKE regional clusters. Use 'name' or 'parent' fields instead.",
+            ));
+        }
         Ok(Self { version, project: (*project).to_owned(), scope, target, verb: custom.or(older) })
     }
 
@@ -148,6 +155,9 @@ mod tests {
         ] {
             assert_eq!(parse(path).unwrap_err().code, Code::NotFound, "{path}");
         }
+        let region = parse("/v1/projects/p/zones/us-east1/clusters/c").unwrap_err();
+        assert_eq!(region.code, Code::InvalidArgument);
+        assert!(region.message.starts_with("'zone' field cannot be used to access GKE regional clusters."));
         let failure = parse("/v1/projects/p/locations/us-east1-q/clusters").unwrap_err();
         assert_eq!(failure.message, "Location \"us-east1-q\" does not exist.");
     }

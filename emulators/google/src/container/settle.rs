@@ -1,8 +1,7 @@
 //! What time brings about: operations that are done take effect, nodes come and go.
 
-use super::model::{Change, Cluster, Effect, Group, Kind, Machine, NEVER, Operation, Pool, set};
-use super::operations::{POOL, node_share};
-use super::{Container, defaults, key};
+use super::model::{Change, Cluster, Effect, Group, Machine, Operation, Pool, set};
+use super::{Container, autopilot, defaults, key};
 use crate::api::Time;
 use crate::compute::catalog;
 use crate::ids::Ids;
@@ -38,6 +37,8 @@ impl Container {
                 self.finish(&operation, ids);
             }
         }
+        self.grow(now, ids);
+        self.begin_upgrades(now, ids);
     }
 
     fn finish(&mut self, operation: &Operation, ids: &mut Ids) {
@@ -49,13 +50,25 @@ impl Container {
         let mut taken = self.taken_addresses(&operation.project, operation.place.region());
         let Some(cluster) = self.clusters.get_mut(&key) else { return };
         cluster.busy = None;
+        cluster.upkeep.look_again = 0;
         cluster.etag = ids.uuid();
         let mut staff = Staff { taken: &mut taken, octet: catalog::octet(operation.place.region()), ids };
         match (&operation.effect, operation.pool.as_deref()) {
             (Effect::ClusterGone, _) => {}
+            (Effect::Broken(why), Some(name)) => {
+                pool_mut(cluster, name).into_iter().for_each(|pool| pool.conditions.clone_from(why));
+            }
+            (Effect::Broken(why), None) => {
+                cluster.upkeep.conditions.clone_from(why);
+                cluster.pools.iter_mut().for_each(|pool| pool.conditions.clone_from(why));
+            }
             (Effect::ClusterReady, _) => {
                 cluster.ready = true;
-                cluster.pools.iter_mut().for_each(|pool| staff.open(pool));
+                // Nodes of an Autopilot cluster come when pods need them.
+                let autopilot = autopilot::is_on(&cluster.spec);
+                for pool in &mut cluster.pools {
+                    if autopilot { pool.ready = true } else { staff.open(pool) }
+                }
             }
             (Effect::PoolGone, Some(name)) => cluster.pools.retain(|pool| pool.name != name),
             (Effect::PoolReady, Some(name)) => {
@@ -68,7 +81,8 @@ impl Container {
                 if let Some(pool) = pool_mut(cluster, name) {
                     // An upgrade that was cancelled leaves its last node where it is.
                     let nodes = pool.groups.iter_mut().flat_map(|group| &mut group.nodes);
-                    nodes.for_each(|node| node.draining = None);
+                    nodes.for_each(|node| (node.draining, node.outdated, node.alone) = (None, false, false));
+                    staff.fill_up(pool);
                     change_pool(pool, changes);
                     pool.etag = staff.ids.uuid();
                 }
@@ -80,42 +94,6 @@ impl Container {
             }
             (Effect::PoolGone | Effect::PoolReady | Effect::PoolSize(_), None)
             | (Effect::Refused { .. }, _) => {}
-        }
-    }
-
-    /// Gives the next node of an upgrade its successor, if that is due: its pods are to be evicted then.
-    fn replace_next(&mut self, name: &str, now: Time, ids: &mut Ids) {
-        let Some(operation) = self.operations.get_mut(name).filter(|operation| operation.node_due <= now)
-        else {
-            return;
-        };
-        operation.node_due = NEVER;
-        let operation = operation.clone();
-        let mut taken = self.taken_addresses(&operation.project, operation.place.region());
-        let key = key(&operation.project, &operation.place, &operation.cluster);
-        let pool = self.clusters.get_mut(&key).zip(operation.pool.as_deref());
-        let pool = pool.and_then(|(cluster, name)| pool_mut(cluster, name));
-        let mut staff = Staff { taken: &mut taken, octet: catalog::octet(operation.place.region()), ids };
-        if let Some(pool) = pool {
-            staff.surge(pool, operation.nodes_done as usize, now);
-        }
-    }
-
-    /// Takes nodes of a cluster away whose pods have gone, and lets the upgrade that waits for that go on.
-    pub fn drained(&mut self, cluster: &str, nodes: &[String], now: Time) {
-        let Some(home) = self.clusters.get_mut(cluster) else { return };
-        for group in home.pools.iter_mut().flat_map(|pool| &mut pool.groups) {
-            group.nodes.retain(|node| node.draining.is_none() || !nodes.contains(&node.name));
-        }
-        let operation = home.busy.as_ref().and_then(|name| self.operations.get_mut(name));
-        let Some(operation) = operation.filter(|operation| operation.kind == Kind::UpgradeNodes) else {
-            return;
-        };
-        operation.nodes_done += u32::try_from(nodes.len()).unwrap_or(0);
-        if operation.nodes_done < operation.nodes_total {
-            operation.node_due = now + node_share(POOL, operation.nodes_total);
-        } else {
-            operation.end = now;
         }
     }
 
@@ -132,25 +110,37 @@ impl Container {
     }
 }
 
-fn pool_mut<'a>(cluster: &'a mut Cluster, name: &str) -> Option<&'a mut Pool> {
+pub(super) fn pool_mut<'a>(cluster: &'a mut Cluster, name: &str) -> Option<&'a mut Pool> {
     cluster.pools.iter_mut().find(|pool| pool.name == name)
 }
 
 /// Makes nodes.
-struct Staff<'a> {
-    taken: &'a mut BTreeSet<String>,
-    octet: u8,
-    ids: &'a mut Ids,
+pub(super) struct Staff<'a> {
+    pub(super) taken: &'a mut BTreeSet<String>,
+    pub(super) octet: u8,
+    pub(super) ids: &'a mut Ids,
 }
 
 impl Staff<'_> {
-    fn node(&mut self, base: &str) -> Option<Machine> {
+    pub(super) fn node(&mut self, base: &str) -> Option<Machine> {
         let octet = self.octet;
         let ip = SUBNETS
             .flat_map(|subnet| HOSTS.map(move |host| format!("10.{octet}.{subnet}.{host}")))
             .find(|ip| !self.taken.contains(ip))?;
         self.taken.insert(ip.clone());
-        Some(Machine { name: format!("{base}-{}", self.ids.suffix(4)), ip, draining: None })
+        let name = format!("{base}-{}", self.ids.suffix(4));
+        Some(Machine { name, ip, draining: None, outdated: false, alone: false })
+    }
+
+    /// Makes the successors of nodes that went before these came.
+    pub(super) fn fill_up(&mut self, pool: &mut Pool) {
+        for group in &mut pool.groups {
+            while group.missing > 0 {
+                let Some(node) = self.node(&group.base) else { return };
+                group.nodes.push(node);
+                group.missing -= 1;
+            }
+        }
     }
 
     /// Creates the nodes of a new pool.
@@ -173,22 +163,6 @@ impl Staff<'_> {
         while group.nodes.len() < size {
             let Some(node) = self.node(&group.base) else { return };
             group.nodes.push(node);
-        }
-    }
-
-    /// Puts a fresh node behind the one at an index over all groups of the pool, which is to go.
-    fn surge(&mut self, pool: &mut Pool, index: usize, now: Time) {
-        let mut left = index;
-        for group in &mut pool.groups {
-            if left >= group.nodes.len() {
-                left -= group.nodes.len();
-                continue;
-            }
-            if let (Some(fresh), Some(old)) = (self.node(&group.base), group.nodes.get_mut(left)) {
-                old.draining = Some(now);
-                group.nodes.insert(left + 1, fresh);
-            }
-            return;
         }
     }
 
@@ -218,7 +192,7 @@ pub(super) fn new_group(cluster: &str, id: &str, pool: &str, zone: String) -> Gr
     let short = |name: &str, most: usize| name.chars().take(most).collect::<String>();
     let hash = sha256_hex(&format!("{id}/{pool}/{zone}"), 8);
     let base = format!("gke-{}-{}-{hash}", short(cluster, spare(pool)), short(pool, spare(cluster)));
-    Group { zone, base, nodes: Vec::new() }
+    Group { zone, base, nodes: Vec::new(), missing: 0 }
 }
 
 pub(super) fn strings(value: Option<&Value>) -> Vec<String> {

@@ -1,10 +1,18 @@
+mod autopilot;
+mod regional;
+mod troubles;
+mod upgrades;
+
 use crate::World;
-use crate::api::{Answer, Endpoints, Request, Service};
+use crate::api::{Answer, Endpoints, Request, Response, Service};
 use crate::views::PolicyEngine;
 use serde_json::{Value, json};
 
 const ZONE: &str = "/v1/projects/p/locations/us-east1-d";
 const START: u64 = 1_800_000_000_000;
+
+/// The share of the ensemble.
+const SHARE: &str = "files.example:/data";
 
 struct Gke {
     world: World,
@@ -65,6 +73,97 @@ impl Gke {
 
     fn pass(&mut self, seconds: u64) {
         self.world.advance_to(self.world.now + seconds * 1000);
+    }
+
+    /// Asks the Kubernetes API of a cluster.
+    fn kube(&mut self, cluster: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let response = self.kube_response(cluster, method, path, body);
+        (response.status, serde_json::from_slice(&response.body).unwrap())
+    }
+
+    fn kube_response(&mut self, cluster: &str, method: &str, path: &str, body: &Value) -> Response {
+        let request = Request {
+            service: Service::Kubernetes(cluster.to_owned()),
+            method: method.to_owned(),
+            path: path.to_owned(),
+            query: Vec::new(),
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+            body: if body.is_null() { Vec::new() } else { body.to_string().into_bytes() },
+        };
+        let now = self.world.now;
+        let Answer::Done(response) = self.world.handle(&request, now, &self.endpoints) else {
+            panic!("a response")
+        };
+        response
+    }
+
+    /// A Deployment of so many pods, no two of them on one node.
+    fn spread(&mut self, cluster: &str, replicas: usize) {
+        let labels = json!({"app": "web"});
+        let apart =
+            json!([{"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": labels}}]);
+        let body = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
+            "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{"name": "web", "image": "nginx:1"}],
+                    "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": apart}}}}}});
+        let (status, answer) =
+            self.kube(cluster, "POST", "/apis/apps/v1/namespaces/default/deployments", &body);
+        assert_eq!(status, 201, "{answer}");
+    }
+
+    /// Three members of an ensemble on a file server elsewhere, no two of them on one node.
+    fn ensemble(&mut self, cluster: &str) {
+        let labels = json!({"app": "web"});
+        let apart =
+            json!([{"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": labels}}]);
+        let container = json!({"name": "exhibitor", "image": "mbabineau/zookeeper-exhibitor",
+            "ports": [{"containerPort": 2181}, {"containerPort": 8181}],
+            "env": [{"name": "HOSTNAME", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}],
+            "readinessProbe": {"httpGet": {"path": "/exhibitor/v1/cluster/4ltr/ruok", "port": 8181}},
+            "volumeMounts": [{"name": "nfs", "mountPath": "/opt/zookeeper/local_configs"}]});
+        let body = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "exhibitor"},
+            "spec": {"replicas": 3, "selector": {"matchLabels": labels}, "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [container],
+                    "volumes": [{"name": "nfs", "nfs": {"server": "files.example", "path": "/data"}}],
+                    "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": apart}}}}}});
+        let (status, answer) =
+            self.kube(cluster, "POST", "/apis/apps/v1/namespaces/default/deployments", &body);
+        assert_eq!(status, 201, "{answer}");
+    }
+
+    /// A budget for these pods.
+    fn budget(&mut self, cluster: &str, most: usize) {
+        let body = json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "web"},
+            "spec": {"maxUnavailable": most, "selector": {"matchLabels": {"app": "web"}}}});
+        let path = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
+        let (status, answer) = self.kube(cluster, "POST", path, &body);
+        assert_eq!(status, 201, "{answer}");
+    }
+
+    /// Pods that are ready, as node and name.
+    fn ready_pods(&mut self, cluster: &str) -> Vec<(String, String)> {
+        let (_, list) = self.kube(cluster, "GET", "/api/v1/namespaces/default/pods", &Value::Null);
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let ready = |pod: &Value| {
+            let conditions = pod["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            pod["metadata"].get("deletionTimestamp").is_none()
+                && conditions.iter().any(|own| own["type"] == "Ready" && own["status"] == "True")
+        };
+        let pods = list["items"].as_array().cloned().unwrap_or_default();
+        let pods = pods.iter().filter(|pod| ready(pod));
+        pods.map(|pod| (text(&pod["spec"]["nodeName"]), text(&pod["metadata"]["name"]))).collect()
+    }
+
+    /// Lets time go by, with a look after each event.
+    fn each_event(&mut self, seconds: u64, mut look: impl FnMut(&mut Self)) {
+        let end = self.world.now + seconds * 1000;
+        while self.world.now < end {
+            let next = self.world.next_event().map_or(end, |next| next.clamp(self.world.now + 1, end));
+            self.world.advance_to(next);
+            look(self);
+        }
     }
 
     fn done(&mut self, operation: &Value) -> Value {
@@ -463,14 +562,14 @@ fn network_policies_are_enforced_where_the_cluster_says_so() {
         }
         gke.ok("POST", "/clusters", &json!({"cluster": cluster}));
         gke.pass(240);
-        assert_eq!(gke.world.container.running_clusters()[0].policies, engine, "{fields}");
+        assert_eq!(gke.world.google.container.running_clusters()[0].policies, engine, "{fields}");
     }
 }
 
 #[test]
 fn the_policy_add_on_is_turned_on_and_off() {
     let mut gke = Gke::running();
-    let engine = |gke: &Gke| gke.world.container.running_clusters()[0].policies;
+    let engine = |gke: &Gke| gke.world.google.container.running_clusters()[0].policies;
     assert_eq!(engine(&gke), PolicyEngine::None);
     for (on, expected) in [(true, PolicyEngine::Calico), (false, PolicyEngine::None)] {
         let addons = json!({"addonsConfig": {"networkPolicyConfig": {"disabled": !on}}});

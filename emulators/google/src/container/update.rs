@@ -8,7 +8,7 @@ use super::pools::{autoscaling_change, check_etag};
 use super::render::label_fingerprint;
 use super::route::Route;
 use super::settle::strings;
-use super::{Container, defaults, find_pool, versions};
+use super::{Container, autopilot, defaults, find_pool, versions};
 use crate::api::Context;
 use crate::rest::{Code, Failure};
 use crate::schema::Api;
@@ -77,6 +77,7 @@ impl Container {
         check_etag(&json!({ "etag": update.remove("etag") }), &cluster.etag)?;
         check_alone(&update)?;
         if let Some(pool) = pool_update(cluster, &update)? {
+            autopilot::check_pools_of(cluster)?;
             return self.update_named_pool(route, name, pool, context);
         }
         let mut changes = Vec::new();

@@ -43,6 +43,16 @@ pub(super) fn resolve(wanted: &str, channel: &str, what: &str) -> Result<String,
         .ok_or_else(|| Failure::invalid(format!("{what} version \"{wanted}\" is unsupported.")))
 }
 
+/// What GKE upgrades a version to by itself: the newest patch of its minor, or of the next minor where it may and there
+/// is one. Nothing when none is newer.
+pub(super) fn newer(version: &str, minors: bool) -> Option<String> {
+    let minor = |version: &str| numbers(version).get(1).copied().unwrap_or(0);
+    let next = minor(version) + 1;
+    let newest = |wanted: u64| VALID.iter().copied().find(|own| minor(own) == wanted);
+    let found = newest(next).filter(|_| minors).or_else(|| newest(minor(version)));
+    found.filter(|found| numbers(found) > numbers(version)).map(str::to_owned)
+}
+
 /// Numbers of a version, for comparing: `1.34.4-gke.1047000` is 1, 34, 4, 1047000.
 pub(super) fn numbers(version: &str) -> Vec<u64> {
     version.split(['.', '-']).filter_map(|part| part.parse().ok()).collect()
@@ -80,6 +90,14 @@ mod tests {
         assert_eq!(resolve("1.33.5-gke.1162000", "", "Master").unwrap(), "1.33.5-gke.1162000");
         let failure = resolve("1.3", "", "Master").unwrap_err();
         assert_eq!(failure.message, "Master version \"1.3\" is unsupported.");
+    }
+
+    #[test]
+    fn upgrades_take_the_newest_patch_or_the_next_minor() {
+        assert_eq!(newer("1.33.5-gke.1162000", false).as_deref(), Some("1.33.8-gke.1026000"));
+        assert_eq!(newer("1.33.8-gke.1026000", false), None);
+        assert_eq!(newer("1.33.5-gke.1162000", true).as_deref(), Some("1.34.6-gke.1154000"));
+        assert_eq!(newer("1.35.1-gke.1396002", true), None);
     }
 
     #[test]

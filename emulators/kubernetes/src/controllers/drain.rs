@@ -11,7 +11,7 @@ use crate::api::Time;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Milliseconds between two tries of an eviction that a budget forbids.
+/// Milliseconds between two tries of an eviction that came to nothing.
 const AGAIN: Time = 5_000;
 /// Milliseconds for which GKE respects the budgets.
 const PATIENCE: Time = 3_600_000;
@@ -44,7 +44,10 @@ pub(super) fn run(registry: &mut Registry<'_>, draining: &BTreeMap<String, Time>
                     &DeleteOptions::plain(),
                 )
                 .is_ok();
-            if !gone {
+            if !allowed {
+                // What the budget says changes with the objects, and then the controllers run anyway.
+                alarm.at(since + PATIENCE);
+            } else if !gone {
                 alarm.at(registry.now + AGAIN);
             }
         }

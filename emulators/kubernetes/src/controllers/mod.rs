@@ -21,6 +21,8 @@ mod rollout;
 mod scheduler;
 mod statefulset;
 
+pub(super) use self::scheduler::{Disks, homeless, would_run};
+
 use super::images::ImageFaults;
 use super::registry::Registry;
 use super::store::Store;
@@ -67,6 +69,9 @@ pub(super) struct Controllers {
     /// Whether a network policy stands between any members.
     #[serde(default)]
     walled: bool,
+    /// Where the disks of claims are.
+    #[serde(default)]
+    disks: Disks,
 }
 
 /// The earliest of the moments that controllers ask to be woken at.
@@ -109,7 +114,7 @@ impl Controllers {
             daemonset::run(registry, &mut alarm);
             job::run(registry, &mut self.counted, &mut alarm);
             claims::run(registry);
-            scheduler::run(registry);
+            scheduler::run(registry, &mut self.disks);
             endpoints::run(registry);
             balancers::run(registry, &mut alarm);
             budget::run(registry, &mut alarm);
@@ -119,6 +124,11 @@ impl Controllers {
             }
             self.wake = alarm.0;
         }
+    }
+
+    /// Where the disks of claims are.
+    pub(super) const fn disks(&self) -> &Disks {
+        &self.disks
     }
 
     /// Nodes to be emptied, and since when.

@@ -6,6 +6,7 @@ use super::super::kind::Kind;
 use super::super::managers::Actor;
 use super::super::registry::Registry;
 use super::super::selectors::selects;
+use super::super::store::Store;
 use super::super::tree::{entries, is_true, items, name, namespace, text};
 use super::super::{clock, tree};
 use super::{is_active, is_condition, set_condition};
@@ -13,9 +14,14 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 const COMPONENT: &str = "default-scheduler";
+const ZONE: &str = "/metadata/labels/topology.kubernetes.io~1zone";
+
+/// The zones of the disks behind claims, by the claims' uids. A disk is made in the zone of the first node that a pod with
+/// its claim gets, and stays there.
+pub(in super::super) type Disks = BTreeMap<String, String>;
 
 /// Gives every waiting pod a node, or the reason why there is none.
-pub(super) fn run(registry: &mut Registry<'_>) {
+pub(super) fn run(registry: &mut Registry<'_>, disks: &mut Disks) {
     let waiting: Vec<Value> = registry
         .store
         .list(Kind::Pod, None)
@@ -23,24 +29,51 @@ pub(super) fn run(registry: &mut Registry<'_>) {
         .cloned()
         .collect();
     for pod in waiting {
-        match unclaimed(registry, &pod).map_or_else(|| choose(registry, &pod), Err) {
-            Ok(node) => bind(registry, pod, &node),
+        match unclaimed(registry.store, &pod).map_or_else(|| choose(registry, &pod, disks), Err) {
+            Ok(node) => {
+                place_disks(registry.store, &pod, &node, disks);
+                bind(registry, pod, &node);
+            }
             Err(why) => report(registry, pod, &why),
         }
     }
 }
 
+/// The claims of a pod that are there.
+fn claims<'s>(store: &'s Store, pod: &'s Value) -> impl Iterator<Item = &'s Value> {
+    let names = items(pod, "/spec/volumes").iter().filter_map(claim_of);
+    names.filter_map(|name| store.get(Kind::PersistentVolumeClaim, namespace(pod), name))
+}
+
+/// Notes where the disks of a pod are made that has got its node.
+fn place_disks(store: &Store, pod: &Value, node: &str, disks: &mut Disks) {
+    let zone = store.get(Kind::Node, "", node).and_then(|node| text(node, ZONE));
+    let Some(zone) = zone else { return };
+    for claim in claims(store, pod) {
+        disks.entry(tree::uid(claim).to_owned()).or_insert_with(|| zone.to_owned());
+    }
+    let known =
+        |uid: &str| store.list(Kind::PersistentVolumeClaim, None).any(|claim| tree::uid(claim) == uid);
+    disks.retain(|uid, _| known(uid));
+}
+
+/// Whether a node is where all disks of a pod are.
+fn has_disks(store: &Store, pod: &Value, node: &Value, disks: &Disks) -> bool {
+    let zone = text(node, ZONE);
+    claims(store, pod).filter_map(|claim| disks.get(tree::uid(claim))).all(|own| Some(own.as_str()) == zone)
+}
+
 /// What a pod's claims lack, if anything: without volumes it gets no node.
-fn unclaimed(registry: &Registry<'_>, pod: &Value) -> Option<String> {
+fn unclaimed(store: &Store, pod: &Value) -> Option<String> {
     items(pod, "/spec/volumes").iter().filter_map(claim_of).find_map(|wanted| {
-        let claim = registry.store.get(Kind::PersistentVolumeClaim, namespace(pod), wanted);
+        let claim = store.get(Kind::PersistentVolumeClaim, namespace(pod), wanted);
         match claim {
             None => Some(format!("persistentvolumeclaim \"{wanted}\" not found")),
             Some(claim) if tree::is_deleting(claim) => {
                 Some(format!("persistentvolumeclaim \"{wanted}\" is being deleted"))
             }
             Some(claim) if !text(claim, "/spec/storageClassName").is_some_and(is_class) => {
-                let total = registry.store.list(Kind::Node, None).count();
+                let total = store.list(Kind::Node, None).count();
                 Some(format!(
                     "0/{total} nodes are available: pod has unbound immediate PersistentVolumeClaims."
                 ))
@@ -70,22 +103,52 @@ fn topology<'v>(node: &'v Value, term: &Value) -> Option<&'v str> {
     text(node, &format!("/metadata/labels/{}", tree::escape(key)))
 }
 
-/// The node for a pod, or a sentence that says why there is none.
-fn choose(registry: &Registry<'_>, pod: &Value) -> Result<String, String> {
-    let nodes: Vec<&Value> = registry.store.list(Kind::Node, None).collect();
-    let placed: Vec<(&Value, &Value)> = registry
-        .store
+/// Pods that the scheduler has found no place for.
+pub(in super::super) fn homeless(store: &Store) -> impl Iterator<Item = &Value> {
+    store.list(Kind::Pod, None).filter(|pod| {
+        let reason = super::condition(pod, "PodScheduled").and_then(|condition| text(condition, "/reason"));
+        text(pod, "/spec/nodeName").is_none() && is_active(pod) && reason == Some("Unschedulable")
+    })
+}
+
+/// Whether a pod would run on a node that is not there yet, beside the pods that are and those others.
+pub(in super::super) fn would_run(
+    store: &Store,
+    pod: &Value,
+    node: &Value,
+    others: &[(&Value, &Value)],
+    disks: &Disks,
+) -> bool {
+    let mut placed = placed(store);
+    placed.extend_from_slice(others);
+    unclaimed(store, pod).is_none()
+        && refusal(pod, node, &placed).is_none()
+        && has_disks(store, pod, node, disks)
+}
+
+/// The pods that have a node, with it.
+fn placed(store: &Store) -> Vec<(&Value, &Value)> {
+    let nodes: Vec<&Value> = store.list(Kind::Node, None).collect();
+    store
         .list(Kind::Pod, None)
         .filter(|other| is_active(other) || tree::is_deleting(other))
         .filter_map(|other| {
             let node = nodes.iter().find(|node| Some(name(node)) == text(other, "/spec/nodeName"))?;
             Some((other, *node))
         })
-        .collect();
+        .collect()
+}
+
+/// The node for a pod, or a sentence that says why there is none.
+fn choose(registry: &Registry<'_>, pod: &Value, disks: &Disks) -> Result<String, String> {
+    let nodes: Vec<&Value> = registry.store.list(Kind::Node, None).collect();
+    let placed = placed(registry.store);
     let mut refusals: BTreeMap<&str, usize> = BTreeMap::new();
     let mut best: Option<(i64, usize, String)> = None;
     for node in &nodes {
-        if let Some(reason) = refusal(pod, node, &placed) {
+        let reason = refusal(pod, node, &placed);
+        let away = !has_disks(registry.store, pod, node, disks);
+        if let Some(reason) = reason.or(away.then_some("node(s) had volume node affinity conflict")) {
             *refusals.entry(reason).or_default() += 1;
             continue;
         }
