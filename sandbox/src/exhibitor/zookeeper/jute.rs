@@ -52,8 +52,9 @@ impl Writer {
         self.buffer(text.as_bytes())
     }
 
-    pub(super) fn strings<'a>(&mut self, texts: impl ExactSizeIterator<Item = &'a String>) -> &mut Self {
-        self.length(texts.len());
+    /// So many strings.
+    pub(super) fn strings<'a>(&mut self, count: usize, texts: impl Iterator<Item = &'a str>) -> &mut Self {
+        self.length(count);
         for text in texts {
             self.string(text);
         }
