@@ -39,7 +39,8 @@ async function lookAtMember({ hostname, description, code }) {
     const found = (pattern) => word.match(pattern)?.[1];
     const mode = found(/^Mode: (\w+)/m);
     const role = mode ?? (word ? "no quorum" : "not running");
-    return { hostname, code, state: description, role, serves: Boolean(mode), zxid: found(/^Zxid: (\w+)/m) ?? "" };
+    const received = Number(found(/^Received: (\d+)/m) ?? 0);
+    return { hostname, code, state: description, role, serves: Boolean(mode), received, zxid: found(/^Zxid: (\w+)/m) ?? "" };
   } catch (error) {
     return { hostname, code, state: description, role: "unreachable", serves: false, zxid: "", why: error.message };
   }
@@ -76,9 +77,8 @@ async function look() {
 function showMembers(members, declared) {
   const serving = members.filter((member) => member.serves).length;
   const majority = Math.floor(members.length / 2) + 1;
-  const quorum = serving < majority ? "no quorum" : "quorum";
   $("summary").textContent = declared
-    ? `${serving} of ${members.length} members serve: ${quorum} (${majority} needed).`
+    ? `${serving} of ${members.length} members serve; a quorum takes ${majority}.`
     : "No ensemble is declared yet.";
   $("summary").className = declared && serving < majority ? "bad" : "";
   const rows = $("members");
@@ -92,7 +92,7 @@ function showMembers(members, declared) {
     set(zxid, member.zxid, "");
     const button = row.querySelector("button");
     button.disabled = restarting.has(member.hostname);
-    button.onclick = () => confirmRestart(member, serving - Number(member.serves) >= majority);
+    button.onclick = () => confirmRestart(member, !member.serves || serving > majority);
     if (rows.children[at] !== row) rows.insertBefore(row, rows.children[at] ?? null);
   });
   for (const row of known.values()) row.remove();
@@ -110,25 +110,26 @@ function newRow(host) {
   const cells = [make("td", { textContent: host }), make("td"), make("td"), make("td"), make("td", {}, button)];
   const row = make("tr", {}, ...cells);
   row.dataset.host = host;
-  ["", "role", "state", "last transaction"].forEach((label, at) => {
+  ["", "role", "at last check", "last transaction"].forEach((label, at) => {
     if (label) cells[at].dataset.label = label;
   });
   return row;
 }
 
-function confirmRestart({ hostname }, quorumStays) {
+function confirmRestart(member, quorumStays) {
+  const { hostname } = member;
   $("ask-title").textContent = `Restart ZooKeeper on ${hostname}?`;
   $("ask-text").textContent = quorumStays
     ? "Its clients connect to the other members. The ensemble keeps its quorum."
     : "The ensemble has no quorum until this member serves again: clients can neither read nor write.";
   const dialog = $("ask");
   dialog.returnValue = "no";
-  dialog.onclose = () => dialog.returnValue === "yes" && restart(hostname);
+  dialog.onclose = () => dialog.returnValue === "yes" && restart(member);
   dialog.showModal();
 }
 
-async function restart(host) {
-  restarting.set(host, { down: false });
+async function restart({ hostname: host, received }) {
+  restarting.set(host, { down: false, received });
   $("done").textContent = `Restarting ${host}`;
   try {
     const { succeeded, message } = await askMember("restart", host);
@@ -149,7 +150,8 @@ function follow(members) {
     } else if (!member.serves) {
       seen.down = true;
       $("done").textContent = `${host} is down (${member.role})`;
-    } else if (seen.down) {
+    } else if (seen.down || member.received < seen.received) {
+      // A member that was back between two looks has begun to count its packets anew.
       restarting.delete(host);
       $("done").textContent = `${host} serves again: ${member.role}`;
       for (const row of $("members").children) {
@@ -233,7 +235,11 @@ async function showZnode(path) {
     pane.replaceChildren(make("p", { className: "bad", textContent: text }));
     return;
   }
-  const shown = ([name, value]) => [name, /^[cm]time$/.test(name) ? new Date(Number(value)).toISOString() : value];
+  const readable = (name, value) => {
+    if (/^[cm]time$/.test(name)) return new Date(Number(value)).toISOString();
+    return /zxid$/.test(name) ? `0x${BigInt(value).toString(16)}` : value;
+  };
+  const shown = ([name, value]) => [name, readable(name, value)];
   const printable = !/[\u0000-\u0008\u000e-\u001f\ufffd]/.test(str);
   const data = bytes ? make("pre", { textContent: printable ? str : bytes, tabIndex: 0 }) : make("p", { className: "faint", textContent: "It has no data." });
   pane.replaceChildren(make("h3", { textContent: path }), data, terms(pairs.map(shown)));
