@@ -213,6 +213,8 @@ impl<K: Ord, V: PartialEq> PartialEq for Map<K, V> {
 
 impl<K: Ord, V: Eq> Eq for Map<K, V> {}
 
+type Next<'m, K, V> = (&'m (K, V), Option<&'m Chunk<K, V>>);
+
 /// Entries of a map from some key on.
 #[derive(Debug)]
 pub(super) struct Entries<'m, K, V> {
@@ -226,8 +228,8 @@ impl<'m, K, V> Entries<'m, K, V> {
         Self { chunks, chunk: 0, index: 0 }
     }
 
-    /// The entry that comes next, and whether it begins a chunk: which one.
-    fn peek(&mut self) -> Option<(&'m (K, V), Option<&'m Chunk<K, V>>)> {
+    /// The entry that comes next, and the chunk that it begins, if it does.
+    fn peek(&mut self) -> Option<Next<'m, K, V>> {
         loop {
             let chunk = self.chunks.get(self.chunk)?;
             if let Some(entry) = chunk.get(self.index) {

@@ -82,7 +82,12 @@ impl Tree {
     }
 
     /// Names of the children, sorted by bytes.
-    pub(super) fn children(&self, path: &str) -> Children<'_> {
+    pub(super) fn children(&self, path: &str) -> impl Iterator<Item = &str> {
+        self.family(path).map(|child| child.name)
+    }
+
+    /// The children, sorted by name.
+    pub(super) fn family(&self, path: &str) -> Children<'_> {
         let prefix = prefix_of(path);
         Children { tree: self, below: self.entries.from(prefix.as_str()), prefix }
     }
@@ -200,7 +205,16 @@ impl PartialEq for Tree {
 
 impl Eq for Tree {}
 
-/// Names of the children of a znode.
+/// One child of a znode.
+#[derive(Debug)]
+pub(super) struct Child<'t> {
+    pub(super) name: &'t str,
+    pub(super) node: &'t Znode,
+    /// How many children it has itself.
+    pub(super) children: usize,
+}
+
+/// The children of a znode.
 #[derive(Debug)]
 pub(super) struct Children<'t> {
     tree: &'t Tree,
@@ -209,16 +223,16 @@ pub(super) struct Children<'t> {
 }
 
 impl<'t> Iterator for Children<'t> {
-    type Item = &'t str;
+    type Item = Child<'t>;
 
-    fn next(&mut self) -> Option<&'t str> {
+    fn next(&mut self) -> Option<Child<'t>> {
         loop {
-            let (path, _) = self.below.next()?;
+            let (path, entry) = self.below.next()?;
             let rest = path.strip_prefix(&self.prefix)?;
             match rest.split_once('/') {
                 // The root itself.
                 None if rest.is_empty() => {}
-                None => return Some(rest),
+                None => return Some(Child { name: rest, node: &entry.node, children: entry.children }),
                 // What is below a child is passed over, however much it is.
                 Some((child, _)) => {
                     let past = past(&format!("{}{child}", self.prefix));
@@ -296,10 +310,8 @@ mod tests {
         ) {
             let mut tree = Tree::default();
             let mut model: BTreeMap<String, Znode> = BTreeMap::new();
-            for path in ["/".to_owned()] {
-                tree.insert(&path, Arc::new(znode(0, 0)));
-                model.insert(path, znode(0, 0));
-            }
+            tree.insert("/", Arc::new(znode(0, 0)));
+            model.insert("/".to_owned(), znode(0, 0));
             for (path, owner, length, act) in steps {
                 match act {
                     0 => prop_assert_eq!(tree.remove(&path), model.remove(&path).map(Arc::new)),

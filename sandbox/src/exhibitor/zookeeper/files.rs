@@ -4,11 +4,12 @@ use super::acl::{self, Acl};
 use super::jute::Writer;
 use super::requests::kind_of;
 use crate::exhibitor::config::{DATA_DIRECTORY, LOG_DIRECTORY};
-use crate::exhibitor::data::{Data, Operation, Snapshot, Transaction, Znode};
+use crate::exhibitor::data::{Data, Operation, Snapshot, Transaction};
 use crate::exhibitor::member::Member;
 use crate::exhibitor::{Share, Shares};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 /// Log files are made longer in steps of so many bytes, so that appending does not change their length. ZooKeeper's own
 /// default (`preAllocSize`) is 64 MiB.
@@ -18,12 +19,13 @@ const FORMAT: i32 = 2;
 const FILE_MODE: u32 = 0o644;
 const DIRECTORY_MODE: u32 = 0o755;
 
-/// A server's files by absolute path. A snapshot is written out when it is read.
+/// A server's files by absolute path. Snapshots and logs are written out when they are read.
 type Files<'m> = BTreeMap<String, File<'m>>;
 
 enum File<'m> {
     Bytes(Vec<u8>),
     Snapshot(&'m Snapshot, &'m Data),
+    Log(Vec<&'m Transaction>),
 }
 
 impl File<'_> {
@@ -31,6 +33,7 @@ impl File<'_> {
         match self {
             Self::Bytes(bytes) => Cow::Borrowed(bytes),
             Self::Snapshot(snapshot, data) => Cow::Owned(snapshot_file(snapshot, data)),
+            Self::Log(transactions) => Cow::Owned(log_file(transactions)),
         }
     }
 }
@@ -193,21 +196,27 @@ impl Member {
                 files.insert(format!("{data_directory}/version-2/{name}"), file);
             }
         }
-        for (first, bytes) in log_files(&self.data) {
-            files.insert(format!("{log_directory}/version-2/log.{first:x}"), File::Bytes(bytes));
+        for (first, transactions) in log_files(&self.data) {
+            files.insert(format!("{log_directory}/version-2/log.{first:x}"), File::Log(transactions));
         }
         files
     }
 }
 
 /// A server begins a new log file with each epoch, and after each snapshot.
-fn log_files(data: &Data) -> Vec<(u64, Vec<u8>)> {
+fn log_files(data: &Data) -> Vec<(u64, Vec<&Transaction>)> {
     let saved = data.snapshot.as_ref().map_or(0, |snapshot| snapshot.zxid);
     let kept: Vec<&Transaction> = data.log.from(&(data.received + 1)).map(|(_, logged)| &**logged).collect();
     let apart = |one: &&Transaction, next: &&Transaction| {
         one.zxid >> 32 == next.zxid >> 32 && (one.zxid <= saved) == (next.zxid <= saved)
     };
-    kept.chunk_by(apart).filter_map(|chunk| Some((chunk.first()?.zxid, log_file(chunk)))).collect()
+    kept.chunk_by(apart).filter_map(|chunk| Some((chunk.first()?.zxid, chunk.to_vec()))).collect()
+}
+
+/// A list written out.
+fn access(list: &[Acl]) -> &[Acl] {
+    static OPEN: LazyLock<Vec<Acl>> = LazyLock::new(acl::open);
+    if list.is_empty() { &OPEN } else { list }
 }
 
 fn adler32(bytes: &[u8]) -> u64 {
@@ -226,10 +235,7 @@ fn adler32(bytes: &[u8]) -> u64 {
 }
 
 fn snapshot_file(snapshot: &Snapshot, data: &Data) -> Vec<u8> {
-    let (nodes, open) = (snapshot.tree(&data.nodes), acl::open());
-    fn list_of<'n>(node: &'n Znode, open: &'n [Acl]) -> &'n [Acl] {
-        if node.acl.is_empty() { open } else { &node.acl }
-    }
+    let nodes = snapshot.tree(&data.nodes);
     let mut file = Writer::default();
     file.0.extend(b"ZKSN");
     file.int(FORMAT).long(-1);
@@ -238,14 +244,14 @@ fn snapshot_file(snapshot: &Snapshot, data: &Data) -> Vec<u8> {
         file.long(*session).count((*timeout).into());
     }
     // Lists are written once, and named by numbers.
-    let lists: BTreeSet<&[Acl]> = nodes.iter().map(|(_, node)| list_of(node, &open)).collect();
+    let lists: BTreeSet<&[Acl]> = nodes.iter().map(|(_, node)| access(&node.acl)).collect();
     let lists: BTreeMap<&[Acl], i64> = lists.into_iter().zip(1..).collect();
     file.count(lists.len() as u64);
     for (list, number) in &lists {
         file.long(*number).acl(list);
     }
     for (path, node) in nodes.iter() {
-        let list = lists.get(list_of(node, &open)).copied().unwrap_or(-1);
+        let list = lists.get(access(&node.acl)).copied().unwrap_or(-1);
         // The root's name is empty here.
         file.string(if path == "/" { "" } else { path }).buffer(&node.data).long(list);
         file.unsigned(node.czxid).unsigned(node.mzxid).unsigned(node.ctime).unsigned(node.mtime);
@@ -278,10 +284,9 @@ fn log_file(transactions: &[&Transaction]) -> Vec<u8> {
 }
 
 fn write_operation(operation: &Operation, out: &mut Writer) {
-    let list = |list: &Vec<Acl>| if list.is_empty() { acl::open() } else { list.clone() };
     match operation {
         Operation::Create { path, data, acl, ephemeral, parent_cversion } => {
-            out.string(path).buffer(data).acl(&list(acl)).bool(*ephemeral).count(*parent_cversion);
+            out.string(path).buffer(data).acl(access(acl)).bool(*ephemeral).count(*parent_cversion);
         }
         Operation::SetData { path, data, version } => {
             out.string(path).buffer(data).count(*version);
@@ -290,7 +295,7 @@ fn write_operation(operation: &Operation, out: &mut Writer) {
             out.string(path);
         }
         Operation::SetAcl { path, acl, version } => {
-            out.string(path).acl(&list(acl)).count(*version);
+            out.string(path).acl(access(acl)).count(*version);
         }
         Operation::Check { path, version } => {
             out.string(path).int(*version);

@@ -62,9 +62,9 @@ async function look() {
     const members = await Promise.all(listed.map(lookAtMember));
     if (mine !== turn) return;
     $("instance").textContent = `${hostname} (${id}), Exhibitor ${config.version}`;
+    follow(members);
     showMembers(members, status.length);
     if (rollInProgress) $("summary").textContent += ` A roll is in progress: ${rollStatus}, ${rollPercentDone} % done.`;
-    follow(members);
     $("problem").hidden = true;
   } catch (error) {
     if (mine !== turn) return;
@@ -91,8 +91,10 @@ function showMembers(members, declared) {
     set(state, member.state, ["wait", "bad", "wait", "good"][member.code]);
     set(zxid, member.zxid, "");
     const button = row.querySelector("button");
-    button.disabled = restarting.has(member.hostname);
-    button.onclick = () => confirmRestart(member, !member.serves || serving > majority);
+    // Not `disabled`, which would take the focus from the button.
+    const busy = restarting.has(member.hostname);
+    button.setAttribute("aria-disabled", busy);
+    button.onclick = () => busy || confirmRestart(member, !member.serves || serving > majority);
     if (rows.children[at] !== row) rows.insertBefore(row, rows.children[at] ?? null);
   });
   for (const row of known.values()) row.remove();
@@ -154,9 +156,6 @@ function follow(members) {
       // A member that was back between two looks has begun to count its packets anew.
       restarting.delete(host);
       $("done").textContent = `${host} serves again: ${member.role}`;
-      for (const row of $("members").children) {
-        if (row.dataset.host === host) row.querySelector("button").disabled = false;
-      }
     }
   }
 }
@@ -168,7 +167,7 @@ const nameOf = (path) => path.slice(path.lastIndexOf("/") + 1) || "/";
 function newItem(path, level) {
   const item = make("li", { tabIndex: -1 }, make("span", { className: "row", textContent: nameOf(path) }));
   item.dataset.path = path;
-  for (const [name, value] of [["role", "treeitem"], ["aria-level", level], ["aria-selected", false], ["aria-expanded", false]]) {
+  for (const [name, value] of [["role", "treeitem"], ["aria-label", nameOf(path)], ["aria-level", level], ["aria-selected", false], ["aria-expanded", false]]) {
     item.setAttribute(name, value);
   }
   return item;
@@ -200,6 +199,7 @@ function list(group, children, from, level) {
   const more = newItem("", level);
   more.removeAttribute("aria-expanded");
   more.firstChild.textContent = `${shown} of ${children.length} are listed. List more`;
+  more.setAttribute("aria-label", more.firstChild.textContent);
   more.more = () => {
     more.remove();
     list(group, children, shown, level);
