@@ -4,6 +4,7 @@
 
 mod gcloud;
 mod kubectl;
+mod page;
 mod persistent;
 mod storage;
 

@@ -1,9 +1,12 @@
 //! ZooKeeper's data: the tree of znodes, sessions, transaction ids, and the log that followers are synchronised from.
 
+use super::shared::Map;
+use super::tree::Tree;
 use super::zookeeper::acl::{self, Acl};
 use crate::api::Time;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// How many transactions a server keeps to bring a follower up to date without a snapshot.
 const COMMITTED_LOG: usize = 500;
@@ -121,13 +124,39 @@ pub(super) enum Event {
     Deleted(String),
 }
 
-/// The tree and the sessions as a snapshot keeps them.
+/// The tree and the sessions as a snapshot keeps them. It holds of the tree only what has changed since.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Snapshot {
     /// Last transaction in it.
     pub(super) zxid: u64,
-    pub(super) nodes: BTreeMap<String, Znode>,
     pub(super) sessions: BTreeMap<i64, u32>,
+    /// The znodes that were made, changed or removed since, as they were; `None` for one that was not there.
+    before: Map<Arc<str>, Option<Arc<Znode>>>,
+}
+
+impl Snapshot {
+    /// The tree as it was, of what the tree is now.
+    pub(super) fn tree(&self, now: &Tree) -> Tree {
+        let mut tree = now.clone();
+        for (path, node) in self.before.iter() {
+            match node {
+                Some(node) => tree.insert(path, Arc::clone(node)),
+                None => tree.remove(path),
+            };
+        }
+        tree
+    }
+}
+
+/// What a store has to write of one server's data: see [`Data::take_changed`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// Paths of znodes.
+    pub znodes: Vec<Arc<str>>,
+    /// Ids of transactions in the log.
+    pub log: Vec<u64>,
+    /// Paths of znodes that the snapshot keeps.
+    pub snapshot: Vec<Arc<str>>,
 }
 
 /// One server's copy of the data. It lives as long as the container.
@@ -140,11 +169,12 @@ pub(super) struct Data {
     pub(super) accepted_epoch: u64,
     /// Last transaction processed: epoch in the upper half, counter in the lower.
     pub(super) zxid: u64,
-    pub(super) nodes: BTreeMap<String, Znode>,
+    pub(super) nodes: Tree,
     /// Sessions that are open, with their time-outs in ms.
     #[serde(default)]
     pub(super) sessions: BTreeMap<i64, u32>,
-    pub(super) log: VecDeque<Transaction>,
+    /// The newest transactions, by their ids.
+    pub(super) log: Map<u64, Arc<Transaction>>,
     /// The newest snapshot on the disk; none before the first start.
     #[serde(default)]
     pub(super) snapshot: Option<Snapshot>,
@@ -155,14 +185,17 @@ pub(super) struct Data {
 
 impl Default for Data {
     fn default() -> Self {
-        let nodes = ["/", "/zookeeper", "/zookeeper/quota"].map(|path| (path.to_owned(), Znode::default()));
+        let mut nodes = Tree::default();
+        for path in ["/", "/zookeeper", "/zookeeper/quota"] {
+            nodes.insert(path, Arc::default());
+        }
         Self {
             epoch: 0,
             accepted_epoch: 0,
             zxid: 0,
-            nodes: BTreeMap::from(nodes),
+            nodes,
             sessions: BTreeMap::new(),
-            log: VecDeque::new(),
+            log: Map::default(),
             snapshot: None,
             received: 0,
         }
@@ -179,25 +212,32 @@ pub(super) fn parent(path: &str) -> Option<&str> {
 }
 
 impl Data {
-    /// Names of the children, sorted.
-    pub(super) fn children(&self, path: &str) -> Vec<String> {
-        let prefix = if path == "/" { "/".to_owned() } else { format!("{path}/") };
-        let below = self.nodes.range(prefix.clone()..);
-        below
-            .map_while(|(path, _)| path.strip_prefix(&prefix))
-            .filter(|rest| !rest.is_empty() && !rest.contains('/'))
-            .map(str::to_owned)
-            .collect()
-    }
-
     /// Nodes as `srvr` counts them: the root stands twice in ZooKeeper's tree.
     pub(super) fn node_count(&self) -> usize {
         self.nodes.len() + 1
     }
 
-    /// `zk_approximate_data_size`: paths and contents, the root's path being empty.
-    pub(super) fn size(&self) -> usize {
-        self.nodes.iter().map(|(path, node)| node.data.len() + if path == "/" { 1 } else { path.len() }).sum()
+    /// What was added, changed or removed since this was last called, by key; all of it when it never was. What is
+    /// deserialised counts as written.
+    pub(super) fn take_changed(&mut self) -> Changed {
+        Changed {
+            znodes: self.nodes.take_changed(),
+            log: self.log.take_changed(),
+            snapshot: self
+                .snapshot
+                .as_mut()
+                .map(|snapshot| snapshot.before.take_changed())
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Makes [`Self::take_changed`] return everything: the data has got another owner.
+    pub(super) fn forget_known(&mut self) {
+        self.nodes.forget_known();
+        self.log.forget_known();
+        if let Some(snapshot) = &mut self.snapshot {
+            snapshot.before.forget_known();
+        }
     }
 
     /// The operation that makes a znode open to anyone.
@@ -224,16 +264,18 @@ impl Data {
 
     /// Carries out a transaction and logs it; returns what became of the tree. One that does not fit the tree (a
     /// replica that has silently diverged) only moves the transaction id, as in ZooKeeper.
-    pub(super) fn apply(&mut self, transaction: &Transaction) -> Vec<Event> {
+    pub(super) fn apply(&mut self, transaction: &Arc<Transaction>) -> Vec<Event> {
         let mut events = Vec::new();
         self.carry_out(transaction, &transaction.operation, &mut events);
         self.zxid = transaction.zxid;
-        self.log.push_back(transaction.clone());
-        if self.log.len() > COMMITTED_LOG {
-            self.log.pop_front();
+        self.log.insert(transaction.zxid, Arc::clone(transaction));
+        if self.log.len() > COMMITTED_LOG
+            && let Some(oldest) = self.log.first().map(|(zxid, _)| *zxid)
+        {
+            self.log.remove(&oldest);
         }
         let saved = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.zxid);
-        if self.log.iter().rev().take_while(|logged| logged.zxid > saved).count() >= SNAPSHOT_AFTER {
+        if self.log.from(&(saved + 1)).count() >= SNAPSHOT_AFTER {
             self.save();
         }
         events
@@ -241,8 +283,38 @@ impl Data {
 
     /// Writes a snapshot.
     pub(super) fn save(&mut self) {
-        let (nodes, sessions) = (self.nodes.clone(), self.sessions.clone());
-        self.snapshot = Some(Snapshot { zxid: self.zxid, nodes, sessions });
+        let snapshot = self.snapshot.get_or_insert_default();
+        snapshot.zxid = self.zxid;
+        snapshot.sessions.clone_from(&self.sessions);
+        snapshot.before.take_over(&Map::default());
+    }
+
+    /// The first and the last transaction in the log.
+    pub(super) fn logged(&self) -> Option<(&Transaction, &Transaction)> {
+        let ((_, first), (_, last)) = self.log.first().zip(self.log.last())?;
+        Some((first, last))
+    }
+
+    /// Lets the snapshot keep a znode as it is, before its first change since.
+    fn keep(&mut self, path: &str) {
+        if let Some(snapshot) = &mut self.snapshot
+            && snapshot.before.get(path).is_none()
+        {
+            snapshot.before.insert(Arc::from(path), self.nodes.shared(path).cloned());
+        }
+    }
+
+    fn put(&mut self, path: &str, node: Znode) {
+        self.keep(path);
+        self.nodes.insert(path, Arc::new(node));
+    }
+
+    fn edit(&mut self, path: &str, change: impl FnOnce(&mut Znode)) -> bool {
+        if !self.nodes.contains_key(path) {
+            return false;
+        }
+        self.keep(path);
+        self.nodes.update(path, change)
     }
 
     /// Does to the tree what an operation of a transaction says, without logging it.
@@ -271,27 +343,29 @@ impl Data {
                 }
             }
             Operation::SetData { path, data, version } => {
-                if let Some(node) = self.nodes.get_mut(path) {
+                let changed = self.edit(path, |node| {
                     node.data.clone_from(data);
                     node.version = *version;
                     node.mzxid = *zxid;
                     node.mtime = *time;
+                });
+                if changed {
                     events.push(Event::Changed(path.clone()));
                 }
             }
             Operation::Delete { path } => self.delete(path, *zxid, events),
             Operation::SetAcl { path, acl, version } => {
-                if let Some(node) = self.nodes.get_mut(path) {
+                self.edit(path, |node| {
                     node.acl.clone_from(acl);
                     node.aversion = *version;
-                }
+                });
             }
             Operation::CreateSession { timeout } => {
                 self.sessions.insert(*session, *timeout);
             }
             Operation::CloseSession => {
                 self.sessions.remove(session);
-                for path in self.ephemerals(*session) {
+                for path in self.nodes.ephemerals(*session) {
                     self.delete(&path, *zxid, events);
                 }
             }
@@ -306,34 +380,29 @@ impl Data {
         }
     }
 
-    /// Ephemeral znodes of all sessions.
-    pub(super) fn ephemeral_count(&self) -> usize {
-        self.nodes.values().filter(|node| node.owner != 0).count()
-    }
-
-    /// Paths of a session's ephemeral znodes.
-    pub(super) fn ephemerals(&self, session: i64) -> Vec<String> {
-        let owned = self.nodes.iter().filter(|(_, node)| node.owner == session && session != 0);
-        owned.map(|(path, _)| path.clone()).collect()
-    }
-
     fn create(&mut self, path: &str, node: Znode, parent_cversion: u64) -> bool {
         if self.nodes.contains_key(path) {
             return false;
         }
-        let Some(above) = parent(path).and_then(|parent| self.nodes.get_mut(parent)) else { return false };
-        above.cversion = parent_cversion;
-        above.pzxid = node.czxid;
-        self.nodes.insert(path.to_owned(), node);
+        let changed = |above: &mut Znode| {
+            above.cversion = parent_cversion;
+            above.pzxid = node.czxid;
+        };
+        if !parent(path).is_some_and(|parent| self.edit(parent, changed)) {
+            return false;
+        }
+        self.put(path, node);
         true
     }
 
     fn delete(&mut self, path: &str, zxid: u64, events: &mut Vec<Event>) {
-        if !self.children(path).is_empty() || self.nodes.remove(path).is_none() {
+        if self.nodes.child_count(path) > 0 || !self.nodes.contains_key(path) {
             return;
         }
-        if let Some(above) = parent(path).and_then(|parent| self.nodes.get_mut(parent)) {
-            above.pzxid = zxid;
+        self.keep(path);
+        self.nodes.remove(path);
+        if let Some(parent) = parent(path) {
+            self.edit(parent, |above| above.pzxid = zxid);
         }
         events.push(Event::Deleted(path.to_owned()));
     }
@@ -342,21 +411,18 @@ impl Data {
     /// transaction, else a snapshot (which stands for `TRUNC` as well). A `DIFF` does not look at what the follower
     /// holds, so data written to a stand-alone server survives in it unseen.
     pub(super) fn synchronise(&mut self, leader: &Self) {
-        let oldest = leader.log.front().map(|transaction| transaction.zxid);
-        let newest = leader.log.back().map(|transaction| transaction.zxid);
-        match (oldest, newest) {
-            (Some(oldest), Some(newest)) if (oldest..=newest).contains(&self.zxid) => {
-                let missing: Vec<Transaction> =
-                    leader.log.iter().filter(|transaction| transaction.zxid > self.zxid).cloned().collect();
-                for transaction in missing {
-                    self.apply(&transaction);
+        let ends = leader.logged().map(|(first, last)| (first.zxid, last.zxid));
+        match ends {
+            Some((oldest, newest)) if (oldest..=newest).contains(&self.zxid) => {
+                for (_, transaction) in leader.log.from(&(self.zxid + 1)) {
+                    self.apply(transaction);
                 }
             }
-            (Some(_) | None, Some(_) | None) => {
-                self.nodes.clone_from(&leader.nodes);
+            Some(_) | None => {
+                self.nodes.take_over(&leader.nodes);
                 self.sessions.clone_from(&leader.sessions);
-                self.log.clone_from(&leader.log);
-                self.zxid = newest.unwrap_or(0);
+                self.log.take_over(&leader.log);
+                self.zxid = ends.map_or(0, |(_, newest)| newest);
                 self.received = self.zxid;
             }
         }
@@ -372,15 +438,15 @@ mod tests {
 
     fn write(data: &mut Data, zxid: u64, path: &str) {
         let operation = data.creation(path, b"x");
-        data.apply(&Transaction { zxid, time: 1, session: 0, cxid: 0, operation });
+        data.apply(&Arc::new(Transaction { zxid, time: 1, session: 0, cxid: 0, operation }));
     }
 
     #[test]
     fn an_empty_tree_counts_as_zookeepers_does() {
         let data = Data::default();
-        assert_eq!((data.node_count(), data.size()), (4, 27));
-        assert_eq!(data.children("/"), vec!["zookeeper"]);
-        assert_eq!(data.children("/zookeeper"), vec!["quota"]);
+        assert_eq!((data.node_count(), data.nodes.bytes()), (4, 27));
+        assert_eq!(data.nodes.children("/").collect::<Vec<_>>(), ["zookeeper"]);
+        assert_eq!(data.nodes.children("/zookeeper").collect::<Vec<_>>(), ["quota"]);
     }
 
     #[test]
@@ -389,6 +455,40 @@ mod tests {
         write(&mut leader, 1, "/a");
         follower.synchronise(&leader);
         assert_eq!(follower.nodes, leader.nodes);
+    }
+
+    /// Whatever is done after it, a snapshot is the tree as it was; and the store is told of what was done only.
+    #[test]
+    fn a_snapshot_is_the_tree_at_its_transaction() {
+        let mut data = Data::default();
+        for number in 1..=1_000 {
+            write(&mut data, number, &format!("/a{number}"));
+        }
+        data.save();
+        let (then, zxid) = (data.nodes.clone(), data.zxid);
+        data.take_changed();
+        let change = data.change("/a1", b"changed");
+        let session = 7;
+        let own = Operation::Create {
+            path: "/own".to_owned(),
+            data: Vec::new(),
+            acl: Vec::new(),
+            ephemeral: true,
+            parent_cversion: 1,
+        };
+        let ended = [Operation::CreateSession { timeout: 1 }, own, Operation::CloseSession];
+        let delete = Operation::Delete { path: "/a2".to_owned() };
+        let operations = ended.into_iter().chain([change, delete, data.creation("/new", b"")]);
+        for (zxid, operation) in (zxid + 1..).zip(operations) {
+            data.apply(&Arc::new(Transaction { zxid, time: 1, session, cxid: 0, operation }));
+        }
+        let snapshot = data.snapshot.clone().expect("a snapshot");
+        assert_eq!((snapshot.zxid, snapshot.tree(&data.nodes)), (zxid, then));
+        let Changed { znodes, log, snapshot } = data.take_changed();
+        let paths = |paths: &[Arc<str>]| paths.iter().map(|path| path.to_string()).collect::<Vec<_>>();
+        assert_eq!(paths(&znodes), ["/", "/a1", "/a2", "/new"], "/own came and went");
+        assert_eq!(paths(&snapshot), ["/", "/a1", "/a2", "/new", "/own"]);
+        assert_eq!(log.len(), 2 * 6, "as many are dropped from the log as are added");
     }
 
     #[test]

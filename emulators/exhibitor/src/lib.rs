@@ -31,11 +31,13 @@ mod quorum;
 mod rest;
 mod rolling;
 mod servers;
+mod shared;
 mod supervise;
 mod timing;
+mod tree;
 mod zookeeper;
 
-pub use data::Znode;
+pub use data::{Changed, Znode};
 pub use health::{Health, Worst};
 pub use member::State;
 pub use servers::{Server, Servers};
@@ -191,7 +193,10 @@ impl Shares {
         share.advance(now);
         let host = member.hostname.clone();
         let mut member = Member::new(member, now, ids.number());
-        member.data = data.unwrap_or_default();
+        if let Some(mut data) = data {
+            data.forget_known();
+            member.data = data;
+        }
         share.members.insert(host, member);
         share.settle(now);
     }
@@ -206,7 +211,8 @@ impl Shares {
         let gone = share.members.remove(&host);
         share.changes.retain(|change| change.address != host);
         share.settle(now);
-        if let Some((volume, data)) = gone.and_then(|member| Some((member.volume?, member.data))) {
+        if let Some((volume, mut data)) = gone.and_then(|member| Some((member.volume?, member.data))) {
+            data.forget_known();
             share.volumes.insert(volume, data);
         }
     }
@@ -226,6 +232,22 @@ impl Shares {
         for share in self.shares.values_mut() {
             share.volumes.retain(|volume, _| !volume.starts_with(prefix));
         }
+    }
+
+    /// What a store has to write of the members' data since this was last called, by share and member, and of the data on
+    /// volumes that no member has mounted, by volume. Entries that changed place count as changed where they are now; those of
+    /// a member or a volume that is gone have to be removed with it.
+    pub fn take_changed(&mut self) -> (BTreeMap<(String, String), Changed>, BTreeMap<String, Changed>) {
+        let of_share = |(name, share): (&String, &mut Share)| {
+            let name = name.clone();
+            let of_member = move |(host, member): (&String, &mut Member)| {
+                ((name.clone(), host.clone()), member.data.take_changed())
+            };
+            share.members.iter_mut().map(of_member).collect::<Vec<_>>()
+        };
+        let members = self.shares.iter_mut().flat_map(of_share).collect();
+        let of_volume = |(volume, data): (&String, &mut Data)| (volume.clone(), data.take_changed());
+        (members, self.volumes.iter_mut().map(of_volume).collect())
     }
 
     /// What a member is known by, of its pod's address or of its name.

@@ -11,6 +11,7 @@ use super::member::{Member, Process, Zoo};
 use super::{Share, timing};
 use crate::api::Time;
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 impl Member {
     /// Whether its peers hear of it.
@@ -19,7 +20,7 @@ impl Member {
     }
 
     fn candidate_rank(&self) -> (u64, u64, i64) {
-        let logged = self.data.log.back().map_or(0, |transaction| transaction.zxid);
+        let logged = self.data.logged().map_or(0, |(_, last)| last.zxid);
         (self.data.epoch, logged, self.zoo.id.unwrap_or(0))
     }
 
@@ -240,7 +241,7 @@ impl Share {
         let group = self.group(address)?;
         let leader = group.first().and_then(|leader| self.members.get(leader))?;
         let zxid = leader.data.zxid + 1;
-        let transaction = Transaction { zxid, ..transaction };
+        let transaction = Arc::new(Transaction { zxid, ..transaction });
         for address in group {
             let events = self.members.get_mut(&address).map(|member| member.data.apply(&transaction));
             self.notify(&address, &events.unwrap_or_default());

@@ -33,7 +33,7 @@ fn index_name(made: Time) -> String {
 
 fn indexed(member: &Member, made: Time) -> Value {
     let minute = |time| timing::format_time(time, "%m/%d/%Y-%H:%M");
-    let first = member.data.log.front().map_or(made, |transaction| transaction.time);
+    let first = member.data.logged().map_or(made, |(first, _)| first.time);
     json!({
         "entryCount": member.data.log.len(),
         "from": minute(first),
@@ -46,8 +46,10 @@ fn indexed(member: &Member, made: Time) -> Value {
 fn backups(member: &Member, now: Time) -> Value {
     let period = member.view().period(&BACKUP_PERIOD_MS);
     let periods = now.saturating_sub(member.loaded_at) / period;
-    match member.data.log.front() {
-        Some(first) if periods > 0 && member.switches.backups && !backup_directory(member).is_empty() => {
+    match member.data.logged() {
+        Some((first, _))
+            if periods > 0 && member.switches.backups && !backup_directory(member).is_empty() =>
+        {
             let name = format!("log.{:x}", first.zxid);
             json!([{ "modifiedDate": member.loaded_at + periods * period, "name": name }])
         }

@@ -1,4 +1,4 @@
-//! `ui/*`: a small page in place of Exhibitor's, and what its page asks for.
+//! `ui/*`: a page of our own in place of Exhibitor's, and what Exhibitor's page asks for.
 
 use super::cluster::activity_log;
 use super::config::backup_directory;
@@ -8,26 +8,20 @@ use crate::api::{Context, Response};
 use crate::member::Process;
 use serde_json::json;
 
-/// All links are relative, so that the page works behind a proxy that strips a prefix.
-const PAGE: &str = "<html>
-<head><title id=\"app-name\">Exhibitor</title></head>
-<body>
-<h1>Exhibitor (simulated)</h1>
-<ul>
-<li><a href=\"../cluster/status\">Ensemble</a></li>
-<li><a href=\"../config/get-state\">Configuration</a></li>
-<li><a href=\"../explorer/node?key=/\">Znodes</a></li>
-<li><a href=\"tab/0\">Log</a></li>
-</ul>
-</body>
-</html>
-";
+/// The page asks Exhibitor's own REST API only, by relative addresses: it works behind a proxy that adds a prefix.
+const PAGE: &str = include_str!("page/index.html");
+const STYLE: &str = include_str!("page/page.css");
+const SCRIPT: &str = include_str!("page/page.js");
+
+fn page() -> String {
+    PAGE.replace("/* page.css */", STYLE).replace("/* page.js */", SCRIPT)
+}
 
 impl Share {
     pub(super) fn ui(&mut self, address: &str, rest: &[&str], context: &Context<'_>) -> Response {
         let Some(member) = self.members.get_mut(address) else { return empty(404) };
         match rest {
-            ["index.html"] => with_header(Response::text(200, "text/html", PAGE), "server", SERVER),
+            ["index.html"] => with_header(Response::text(200, "text/html", page()), "server", SERVER),
             ["tabs"] => document(&json!([{ "html": false, "name": "Log", "url": "tab/0" }])),
             ["tab", "0"] => {
                 with_header(Response::text(200, "text/plain", activity_log(member)), "server", SERVER)

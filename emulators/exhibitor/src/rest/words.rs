@@ -56,8 +56,8 @@ impl Share {
             ("zk_server_state", mode.to_owned()),
             ("zk_znode_count", member.data.node_count().to_string()),
             ("zk_watch_count", watches.to_string()),
-            ("zk_ephemerals_count", member.data.ephemeral_count().to_string()),
-            ("zk_approximate_data_size", member.data.size().to_string()),
+            ("zk_ephemerals_count", member.data.nodes.ephemeral_count().to_string()),
+            ("zk_approximate_data_size", member.data.nodes.bytes().to_string()),
             ("zk_open_file_descriptor_count", "24".to_owned()),
             ("zk_max_file_descriptor_count", "20000".to_owned()),
         ];

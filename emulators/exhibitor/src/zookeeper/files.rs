@@ -7,7 +7,9 @@ use crate::config::{DATA_DIRECTORY, LOG_DIRECTORY};
 use crate::data::{Data, Operation, Snapshot, Transaction};
 use crate::member::Member;
 use crate::{Share, Shares};
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 /// Log files are made longer in steps of so many bytes, so that appending does not change their length. ZooKeeper's own
 /// default (`preAllocSize`) is 64 MiB.
@@ -16,6 +18,25 @@ const FORMAT: i32 = 2;
 /// Modes of files in a tar stream.
 const FILE_MODE: u32 = 0o644;
 const DIRECTORY_MODE: u32 = 0o755;
+
+/// A server's files by absolute path. Snapshots and logs are written out when they are read.
+type Files<'m> = BTreeMap<String, File<'m>>;
+
+enum File<'m> {
+    Bytes(Vec<u8>),
+    Snapshot(&'m Snapshot, &'m Data),
+    Log(Vec<&'m Transaction>),
+}
+
+impl File<'_> {
+    fn bytes(&self) -> Cow<'_, [u8]> {
+        match self {
+            Self::Bytes(bytes) => Cow::Borrowed(bytes),
+            Self::Snapshot(snapshot, data) => Cow::Owned(snapshot_file(snapshot, data)),
+            Self::Log(transactions) => Cow::Owned(log_file(transactions)),
+        }
+    }
+}
 
 /// What a program in a container leaves behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +98,7 @@ fn missing(command: &[String]) -> Ended {
     Ended::failed(if name.is_empty() { 126 } else { 127 }, text)
 }
 
-fn ls(files: &BTreeMap<String, Vec<u8>>, directory: &str) -> Ended {
+fn ls(files: &Files<'_>, directory: &str) -> Ended {
     let prefix = format!("{}/", directory.trim_end_matches('/'));
     let mut names: Vec<&str> =
         files.keys().filter_map(|path| path.strip_prefix(&prefix)?.split('/').next()).collect();
@@ -88,11 +109,11 @@ fn ls(files: &BTreeMap<String, Vec<u8>>, directory: &str) -> Ended {
     Ended::printed(names.iter().map(|name| format!("{name}\n")).collect::<String>().into_bytes())
 }
 
-fn cat(files: &BTreeMap<String, Vec<u8>>, paths: &[&str]) -> Ended {
+fn cat(files: &Files<'_>, paths: &[&str]) -> Ended {
     let mut ended = Ended::printed(Vec::new());
     for path in paths {
-        if let Some(bytes) = files.get(*path) {
-            ended.stdout.extend(bytes);
+        if let Some(file) = files.get(*path) {
+            ended.stdout.extend_from_slice(&file.bytes());
             continue;
         }
         let directory =
@@ -104,12 +125,7 @@ fn cat(files: &BTreeMap<String, Vec<u8>>, paths: &[&str]) -> Ended {
     ended
 }
 
-fn tar(
-    files: &BTreeMap<String, Vec<u8>>,
-    directory: &str,
-    names: &[&str],
-    time: u64,
-) -> std::io::Result<Ended> {
+fn tar(files: &Files<'_>, directory: &str, names: &[&str], time: u64) -> std::io::Result<Ended> {
     let directory = directory.trim_end_matches('/');
     if !files.keys().any(|path| path.starts_with(&format!("{directory}/"))) {
         return Ok(Ended::failed(2, format!("tar: {directory}: Cannot open: No such file or directory\n")));
@@ -119,16 +135,18 @@ fn tar(
         let name = name.trim_end_matches('/');
         let root = format!("{directory}/{name}");
         let below: Vec<_> = files.iter().filter(|(path, _)| path.starts_with(&format!("{root}/"))).collect();
-        if let Some(bytes) = files.get(&root) {
-            archive.append_data(&mut header(bytes.len(), false, time), name, bytes.as_slice())?;
+        if let Some(file) = files.get(&root) {
+            let bytes = file.bytes();
+            archive.append_data(&mut header(bytes.len(), false, time), name, &*bytes)?;
         } else if below.is_empty() {
             stderr.push_str(&format!("tar: {name}: Cannot stat: No such file or directory\n"));
         } else {
             archive.append_data(&mut header(0, true, time), format!("{name}/"), std::io::empty())?;
         }
-        for (path, bytes) in below {
-            let relative = path.strip_prefix(&format!("{directory}/")).unwrap_or(path);
-            archive.append_data(&mut header(bytes.len(), false, time), relative, bytes.as_slice())?;
+        for (path, file) in below {
+            let (relative, bytes) =
+                (path.strip_prefix(&format!("{directory}/")).unwrap_or(path), file.bytes());
+            archive.append_data(&mut header(bytes.len(), false, time), relative, &*bytes)?;
         }
     }
     let failed = !stderr.is_empty();
@@ -149,14 +167,14 @@ fn header(length: usize, directory: bool, time: u64) -> tar::Header {
 
 impl Share {
     /// The files of a member's ZooKeeper, by absolute path.
-    fn files(&self, address: &str) -> BTreeMap<String, Vec<u8>> {
+    fn files(&self, address: &str) -> Files<'_> {
         self.members.get(address).map(Member::files).unwrap_or_default()
     }
 }
 
 impl Member {
-    fn files(&self) -> BTreeMap<String, Vec<u8>> {
-        let mut files = BTreeMap::new();
+    fn files(&self) -> Files<'_> {
+        let mut files = Files::new();
         let view = self.view();
         let data_directory = view.text(&DATA_DIRECTORY).trim_end_matches('/');
         let log_directory = match view.text(&LOG_DIRECTORY).trim_end_matches('/') {
@@ -164,46 +182,60 @@ impl Member {
             directory => directory,
         };
         if let Some(id) = self.zoo.id {
-            files.insert(format!("{data_directory}/myid"), format!("{id}\n").into_bytes());
+            files.insert(format!("{data_directory}/myid"), File::Bytes(format!("{id}\n").into_bytes()));
         }
         let Data { epoch, accepted_epoch, snapshot, .. } = &self.data;
         if let Some(snapshot) = snapshot {
             let name = format!("{data_directory}/version-2/snapshot.{:x}", snapshot.zxid);
-            files.insert(name, snapshot_file(snapshot));
+            files.insert(name, File::Snapshot(snapshot, &self.data));
         }
         // A server that has never been one of several has no epochs.
         if *accepted_epoch > 0 || *epoch > 0 || self.zoo.servers.0.len() > 1 {
             for (name, value) in [("currentEpoch", epoch), ("acceptedEpoch", accepted_epoch)] {
-                files.insert(format!("{data_directory}/version-2/{name}"), value.to_string().into_bytes());
+                let file = File::Bytes(value.to_string().into_bytes());
+                files.insert(format!("{data_directory}/version-2/{name}"), file);
             }
         }
-        for (first, bytes) in log_files(&self.data) {
-            files.insert(format!("{log_directory}/version-2/log.{first:x}"), bytes);
+        for (first, transactions) in log_files(&self.data) {
+            files.insert(format!("{log_directory}/version-2/log.{first:x}"), File::Log(transactions));
         }
         files
     }
 }
 
 /// A server begins a new log file with each epoch, and after each snapshot.
-fn log_files(data: &Data) -> Vec<(u64, Vec<u8>)> {
+fn log_files(data: &Data) -> Vec<(u64, Vec<&Transaction>)> {
     let saved = data.snapshot.as_ref().map_or(0, |snapshot| snapshot.zxid);
-    let kept: Vec<&Transaction> = data.log.iter().filter(|logged| logged.zxid > data.received).collect();
+    let kept: Vec<&Transaction> = data.log.from(&(data.received + 1)).map(|(_, logged)| &**logged).collect();
     let apart = |one: &&Transaction, next: &&Transaction| {
         one.zxid >> 32 == next.zxid >> 32 && (one.zxid <= saved) == (next.zxid <= saved)
     };
-    kept.chunk_by(apart).filter_map(|chunk| Some((chunk.first()?.zxid, log_file(chunk)))).collect()
+    kept.chunk_by(apart).filter_map(|chunk| Some((chunk.first()?.zxid, chunk.to_vec()))).collect()
+}
+
+/// A list written out.
+fn access(list: &[Acl]) -> &[Acl] {
+    static OPEN: LazyLock<Vec<Acl>> = LazyLock::new(acl::open);
+    if list.is_empty() { &OPEN } else { list }
 }
 
 fn adler32(bytes: &[u8]) -> u64 {
     const MODULUS: u64 = 65_521;
-    let (low, high) = bytes.iter().fold((1, 0), |(low, high), byte| {
-        let low = (low + u64::from(*byte)) % MODULUS;
-        (low, (high + low) % MODULUS)
-    });
+    // Sums of so few bytes stay far below what a u64 holds: to divide at each byte takes several times as long.
+    const APART: usize = 1 << 16;
+    let (mut low, mut high) = (1, 0);
+    for part in bytes.chunks(APART) {
+        for byte in part {
+            low += u64::from(*byte);
+            high += low;
+        }
+        (low, high) = (low % MODULUS, high % MODULUS);
+    }
     (high << 16) | low
 }
 
-fn snapshot_file(snapshot: &Snapshot) -> Vec<u8> {
+fn snapshot_file(snapshot: &Snapshot, data: &Data) -> Vec<u8> {
+    let nodes = snapshot.tree(&data.nodes);
     let mut file = Writer::default();
     file.0.extend(b"ZKSN");
     file.int(FORMAT).long(-1);
@@ -212,15 +244,14 @@ fn snapshot_file(snapshot: &Snapshot) -> Vec<u8> {
         file.long(*session).count((*timeout).into());
     }
     // Lists are written once, and named by numbers.
-    let mut lists: Vec<Vec<Acl>> = snapshot.nodes.values().map(|node| node.access()).collect();
-    lists.sort();
-    lists.dedup();
+    let lists: BTreeSet<&[Acl]> = nodes.iter().map(|(_, node)| access(&node.acl)).collect();
+    let lists: BTreeMap<&[Acl], i64> = lists.into_iter().zip(1..).collect();
     file.count(lists.len() as u64);
-    for (number, list) in (1..).zip(&lists) {
-        file.long(number).acl(list);
+    for (list, number) in &lists {
+        file.long(*number).acl(list);
     }
-    for (path, node) in &snapshot.nodes {
-        let list = lists.binary_search(&node.access()).map_or(-1, |at| i64::try_from(at + 1).unwrap_or(-1));
+    for (path, node) in nodes.iter() {
+        let list = lists.get(access(&node.acl)).copied().unwrap_or(-1);
         // The root's name is empty here.
         file.string(if path == "/" { "" } else { path }).buffer(&node.data).long(list);
         file.unsigned(node.czxid).unsigned(node.mzxid).unsigned(node.ctime).unsigned(node.mtime);
@@ -253,10 +284,9 @@ fn log_file(transactions: &[&Transaction]) -> Vec<u8> {
 }
 
 fn write_operation(operation: &Operation, out: &mut Writer) {
-    let list = |list: &Vec<Acl>| if list.is_empty() { acl::open() } else { list.clone() };
     match operation {
         Operation::Create { path, data, acl, ephemeral, parent_cversion } => {
-            out.string(path).buffer(data).acl(&list(acl)).bool(*ephemeral).count(*parent_cversion);
+            out.string(path).buffer(data).acl(access(acl)).bool(*ephemeral).count(*parent_cversion);
         }
         Operation::SetData { path, data, version } => {
             out.string(path).buffer(data).count(*version);
@@ -265,7 +295,7 @@ fn write_operation(operation: &Operation, out: &mut Writer) {
             out.string(path);
         }
         Operation::SetAcl { path, acl, version } => {
-            out.string(path).acl(&list(acl)).count(*version);
+            out.string(path).acl(access(acl)).count(*version);
         }
         Operation::Check { path, version } => {
             out.string(path).int(*version);

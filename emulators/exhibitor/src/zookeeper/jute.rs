@@ -18,18 +18,18 @@ impl Writer {
     }
 
     pub(super) fn int(&mut self, value: i32) -> &mut Self {
-        self.0.extend(value.to_be_bytes());
+        self.0.extend_from_slice(&value.to_be_bytes());
         self
     }
 
     pub(super) fn long(&mut self, value: i64) -> &mut Self {
-        self.0.extend(value.to_be_bytes());
+        self.0.extend_from_slice(&value.to_be_bytes());
         self
     }
 
     /// A transaction id or a time.
     pub(super) fn unsigned(&mut self, value: u64) -> &mut Self {
-        self.0.extend(value.to_be_bytes());
+        self.0.extend_from_slice(&value.to_be_bytes());
         self
     }
 
@@ -44,7 +44,7 @@ impl Writer {
 
     pub(super) fn buffer(&mut self, bytes: &[u8]) -> &mut Self {
         self.length(bytes.len());
-        self.0.extend(bytes);
+        self.0.extend_from_slice(bytes);
         self
     }
 
@@ -52,8 +52,9 @@ impl Writer {
         self.buffer(text.as_bytes())
     }
 
-    pub(super) fn strings<'a>(&mut self, texts: impl ExactSizeIterator<Item = &'a String>) -> &mut Self {
-        self.length(texts.len());
+    /// So many strings.
+    pub(super) fn strings<'a>(&mut self, count: usize, texts: impl Iterator<Item = &'a str>) -> &mut Self {
+        self.length(count);
         for text in texts {
             self.string(text);
         }

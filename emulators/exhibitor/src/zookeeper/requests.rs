@@ -58,7 +58,7 @@ pub(super) fn prepare(data: &Data, change: &Change, who: &[Identity]) -> Result<
             let found = node(data, path)?;
             permit(above, acl::DELETE, who)?;
             expect_version(*version, found.version)?;
-            if !data.children(path).is_empty() {
+            if data.nodes.child_count(path) > 0 {
                 return Err(Code::NOT_EMPTY);
             }
             Ok(Operation::Delete { path: path.clone() })
@@ -158,7 +158,7 @@ pub(super) fn kind_of(operation: &Operation) -> i32 {
 
 fn write_stat(data: &Data, path: &str, body: &mut Writer) {
     if let Some(node) = data.nodes.get(path) {
-        body.stat(node, data.children(path).len());
+        body.stat(node, data.nodes.child_count(path));
     }
 }
 
@@ -185,7 +185,7 @@ pub(super) fn ask(
         }
         Question::Children | Question::ChildrenAndStat => {
             permit(found, acl::READ, who)?;
-            body.strings(data.children(path).iter());
+            body.strings(data.nodes.child_count(path), data.nodes.children(path));
         }
     }
     if question != Question::Children {
