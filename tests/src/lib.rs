@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helper fails the test")]
 
+mod applied;
 mod inventory;
 mod process;
 mod progress;

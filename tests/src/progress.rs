@@ -107,7 +107,8 @@ pub(crate) fn processor_time(process: u32) -> Option<u64> {
     let mut total = None;
     for entry in std::fs::read_dir("/proc").ok()?.flatten() {
         let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        let Some((parent, used)) = std::fs::read_to_string(entry.path().join("stat")).ok().as_deref().and_then(stat)
+        let Some((parent, used)) =
+            std::fs::read_to_string(entry.path().join("stat")).ok().as_deref().and_then(stat)
         else {
             continue;
         };

@@ -86,7 +86,7 @@ fn taken(bench: &Bench) -> PathBuf {
 #[test]
 fn data_comes_back_as_it_was() {
     let bench = bench();
-    bench.tutorial("apply --yes").run().exits(0);
+    bench.apply("tutorial", &[]);
     let varied = varied(&bench);
     refuses_what_is_damaged(&bench, &varied);
     let restore =
@@ -176,7 +176,7 @@ fn refuses_what_is_damaged(bench: &Bench, whole: &Path) {
 #[test]
 fn a_restore_that_is_killed_goes_on() {
     let bench = &bench();
-    bench.tutorial("apply --yes").run().exits(0);
+    bench.apply("tutorial", &[]);
     let names: Vec<String> = (0..60).map(|number| format!("/many/n{number:04}")).collect();
     let mut znodes = vec![("/many", &b""[..], vec![acl(1, "world", "anyone")], 60)];
     znodes.extend(names.iter().map(|name| (name.as_str(), name.as_bytes(), open(), 0)));

@@ -25,7 +25,7 @@ Havoc on exhibitor: 2 rounds, seed 5; 1 of 3 voters may be gone at once, 2 make 
 fn the_schedule_is_told_first_and_what_is_unsafe_refused() {
     let bench = bench();
     bench.tutorial("havoc --dry-run").run().exits(1).complains(&["the cluster does not exist"]);
-    bench.tutorial("apply --yes").run().exits(0);
+    bench.apply("tutorial", &[]);
     let before = bench.inventory();
 
     let line = "havoc --pods 1 --nodes 1 --file-server --rounds 2 --seed 5 --dry-run";
@@ -71,7 +71,7 @@ fn unnamed(text: &str) -> String {
 #[test]
 fn nodes_and_the_file_server_are_reset_and_nothing_is_lost() {
     let bench = bench();
-    bench.tutorial("apply --yes").run().exits(0);
+    bench.apply("tutorial", &[]);
     let line = "havoc --nodes 1 --file-server --confirm exhibitor --out report --format json";
     let report = bench.tutorial(line).env(RATE.0, RATE.1).run().exits(0).json();
     assert_eq!(report["held"], true, "{report:#}");
@@ -102,7 +102,7 @@ fn nodes_and_the_file_server_are_reset_and_nothing_is_lost() {
 fn a_member_with_a_volume_comes_back_under_its_name() {
     let bench = bench();
     let zkprov = |line: &str| bench.sandbox(line).args(["-f"]).args([example("persistent/zkprov.yaml")]);
-    zkprov("apply --yes").run().exits(0);
+    bench.apply("persistent", &[]);
     let report = zkprov("havoc --confirm exhibitor --format json").env(RATE.0, RATE.1).run().exits(0).json();
     assert_eq!(report["held"], true, "{report:#}");
     let [strike] = &report["record"]["strikes"].as_array().unwrap()[..] else { panic!("{report:#}") };
@@ -114,7 +114,7 @@ fn a_member_with_a_volume_comes_back_under_its_name() {
 /// A shared cloud with an ensemble in it.
 fn with_ensemble() -> Shared {
     let bench = bench();
-    bench.tutorial("apply --yes").run().exits(0);
+    bench.apply("tutorial", &[]);
     let served = Served::by(bench.sandbox("sandbox serve").env(RATE.0, RATE.1));
     Shared { bench, served }
 }
@@ -142,7 +142,11 @@ impl Shared {
         wait_for("a node to be struck", || {
             assert!(!run.has_ended(), "no node was struck");
             let now = self.starts();
-            if now == before { Err(run.signs()) } else { Ok(before.iter().find(|start| now.contains(start)).unwrap().0.clone()) }
+            if now == before {
+                Err(run.signs())
+            } else {
+                Ok(before.iter().find(|start| now.contains(start)).unwrap().0.clone())
+            }
         })
     }
 }

@@ -28,7 +28,7 @@ fn an_ensemble_is_watched_by_monitors_and_through_exhibitors_page() {
     ]);
     bench.tutorial("status --check").run().exits(3).says(&["does not exist"]);
     bench.tutorial("ui --no-open --port 0").run().exits(1).complains(&["the cluster does not exist"]);
-    bench.tutorial("apply --yes").run().exits(0);
+    bench.apply("tutorial", &[]);
     is_checked(&bench);
     is_measured(&bench);
     shows_its_page(&bench);

@@ -76,7 +76,11 @@ pub(super) fn apply_with_a_writer(
     let address = wait_for("the Service", || {
         let service = real.kubectl("get service exhibitor -o jsonpath={.spec.clusterIP}").run();
         assert!(!apply.has_ended(), "the run is over without one\n{service}");
-        if service.status == Some(0) && !service.out.is_empty() { Ok(service.out) } else { Err(apply.signs()) }
+        if service.status == Some(0) && !service.out.is_empty() {
+            Ok(service.out)
+        } else {
+            Err(apply.signs())
+        }
     });
     let writer = client(real, &["write", &format!("{address}:2181"), "acknowledged"]).start();
     (apply.wait().exits(0), writer)

@@ -24,8 +24,7 @@ const LONGEST: Duration = Duration::from_secs(290);
 
 async fn provider(server: &Server) -> KubernetesProvider {
     let millis = Duration::from_millis;
-    let pace =
-        Pace { poll: millis(5), poll_max: LONGEST, retry: millis(1), ..Pace::default() };
+    let pace = Pace { poll: millis(5), poll_max: LONGEST, retry: millis(1), ..Pace::default() };
     let access = KubeAccess::Cluster {
         endpoint: server.endpoint.clone(),
         ca_pem: String::new(),
