@@ -78,6 +78,7 @@ impl Runner {
             .env("GITHUB_REPOSITORY", "owner/name")
             .env("STORE", self.path("artifacts"))
             .env("CI", "true")
+            .env("ZKPROV_SANDBOX_RATE", zkprov_tests::RATE)
             .output()
             .unwrap();
         let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();

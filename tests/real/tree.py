@@ -91,7 +91,7 @@ def main():
     if len(sys.argv) != 3 or sys.argv[1] not in commands:
         sys.exit(__doc__)
     client = KazooClient(hosts=sys.argv[2], timeout=10, auth_data=[("digest", "owner:secret")])
-    client.start(timeout=60)
+    client.start(timeout=600)
     commands[sys.argv[1]](client)
     client.stop()
 

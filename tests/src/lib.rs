@@ -1,18 +1,21 @@
-//! What the whole-binary tests share: running `zkprov` and other programs with a bound on their time, and reading what
-//! became of the embedded cloud.
+//! What the whole-binary tests share: running `zkprov` and other programs, waiting for as long as something moves, and reading
+//! what became of the embedded cloud.
 
 #![expect(clippy::unwrap_used, reason = "a test's helper fails the test")]
 
+mod applied;
 mod inventory;
 mod process;
+mod progress;
 
 pub use inventory::{inventory, inventory_of};
 pub use process::{Background, Output, Program};
+pub use progress::{Patience, STILL, Strain, wait_for};
 
 use std::path::{Path, PathBuf};
 
 /// Virtual seconds of the embedded cloud in one second of a test: quick, and slow enough that a busy machine keeps up.
-const RATE: &str = "80";
+pub const RATE: &str = "80";
 
 /// The repository's root.
 #[must_use]

@@ -1,22 +1,26 @@
-//! Programs that are run with a bound on their time.
+//! Programs that are run for as long as they do something.
 
+use crate::progress::{Patience, processor_time};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, Instant};
 
-/// No program of a test runs longer unless it was given more; one that does has hung.
-const LIMIT: Duration = Duration::from_secs(150);
+/// Pause between two looks at a program that is to end.
+const LOOK: Duration = Duration::from_millis(10);
+/// Time between two looks at what it does, which cost more.
+const SIGN: Duration = Duration::from_secs(2);
 
 /// A program that is to be run.
 #[derive(Debug)]
 pub struct Program {
     command: Command,
-    limit: Duration,
 }
 
 /// How a program ended and what it said.
@@ -35,7 +39,7 @@ impl Program {
     pub(crate) fn new(path: &Path) -> Self {
         let mut command = Command::new(path);
         command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self { command, limit: LIMIT }
+        Self { command }
     }
 
     pub(crate) fn within(mut self, folder: &Path) -> Self {
@@ -54,13 +58,6 @@ impl Program {
     #[must_use]
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
-        self
-    }
-
-    /// Lets it run for this long.
-    #[must_use]
-    pub fn limit(mut self, limit: Duration) -> Self {
-        self.limit = limit;
         self
     }
 
@@ -102,13 +99,19 @@ impl Program {
             stdout.into_iter().flat_map(|stdout| stdout.split(b'\n')).flatten().all(|line| send(&line));
         });
         let mut stderr = child.stderr.take().unwrap();
+        let complained = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&complained);
         let err = spawn(move || {
-            let mut text = Vec::new();
+            let (mut text, mut piece) = (Vec::new(), [0; 4096]);
             // What a killed program had to say no longer matters.
-            let _ = stderr.read_to_end(&mut text);
+            while let Ok(length @ 1..) = stderr.read(&mut piece) {
+                text.extend_from_slice(&piece[..length]);
+                counter.fetch_add(length, Ordering::Relaxed);
+            }
             String::from_utf8_lossy(&text).into_owned()
         });
-        Background { line, child, lines, read: String::new(), err: Some(err), limit: self.limit }
+        let life = Life { patience: Patience::default(), looked: Instant::now() };
+        Background { line, child, lines, read: String::new(), err: Some(err), complained, life }
     }
 }
 
@@ -120,20 +123,36 @@ pub struct Background {
     lines: Receiver<String>,
     read: String,
     err: Option<JoinHandle<String>>,
-    limit: Duration,
+    /// Bytes of standard error so far.
+    complained: Arc<AtomicUsize>,
+    life: Life,
+}
+
+/// When a program did something last, and when that was looked at.
+#[derive(Debug)]
+struct Life {
+    patience: Patience,
+    looked: Instant,
 }
 
 impl Background {
     /// Reads standard output up to the first line that contains `text`, and returns that line.
     ///
     /// # Panics
-    /// When the output ends without one, or none comes.
+    /// When the output ends without one, or the program no longer does anything.
     pub fn until(&mut self, text: &str) -> String {
-        let deadline = Instant::now() + self.limit;
-        while let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            self.read.push_str(&line);
-            if line.contains(text) {
-                return line;
+        // It may have stood still until now, for good reason.
+        self.life.patience = Patience::default();
+        while self.lives() {
+            match self.lines.recv_timeout(SIGN) {
+                Ok(line) => {
+                    self.read.push_str(&line);
+                    if line.contains(text) {
+                        return line;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
             }
         }
         self.stop();
@@ -150,23 +169,54 @@ impl Background {
         assert!(status.unwrap().success(), "kill -{name}");
     }
 
+    /// Whether it has ended.
+    ///
+    /// # Panics
+    /// When that can't be told.
+    pub fn has_ended(&mut self) -> bool {
+        self.ended().is_some()
+    }
+
+    fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// Signs of its life: how much it has said, and how much of a processor's time it has used.
+    #[must_use]
+    pub fn signs(&self) -> (usize, Option<u64>) {
+        let said = self.read.len() + self.complained.load(Ordering::Relaxed);
+        (said, processor_time(self.child.id()))
+    }
+
+    /// Whether it has given a sign of life lately; a program that gives none for minutes hangs.
+    fn lives(&mut self) -> bool {
+        if self.life.looked.elapsed() > SIGN {
+            let signs = self.signs();
+            self.life.patience.sees(signs);
+            self.life.looked = Instant::now();
+        }
+        !self.life.patience.is_over()
+    }
+
     /// Waits for its end.
     ///
     /// # Panics
     /// When it hangs.
     #[must_use]
     pub fn wait(mut self) -> Output {
-        let start = Instant::now();
+        // It may have stood still until now, for good reason.
+        self.life.patience = Patience::default();
         let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
+            if let Some(status) = self.ended() {
                 break status;
             }
             self.read.extend(self.lines.try_iter());
-            if start.elapsed() > self.limit {
+            if !self.lives() {
                 self.stop();
-                panic!("{} hangs\n{}", self.line, self.read);
+                let err = self.err.take().and_then(|err| err.join().ok()).unwrap_or_default();
+                panic!("{} hangs\n{}{err}", self.line, self.read);
             }
-            sleep(Duration::from_millis(20));
+            sleep(LOOK);
         };
         self.read.extend(self.lines.iter());
         let out = std::mem::take(&mut self.read);

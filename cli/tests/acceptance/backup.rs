@@ -1,15 +1,14 @@
 //! Backups of an ensemble's data on the embedded cloud: there and back, damaged ones, a restore that is killed.
 
 use super::bench;
+use super::world::{let_the_lock_expire, look, pods};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
-use std::time::Duration;
 use zkprov_engine::backup::Folder;
 use zkprov_plans::backup::{Contents, Counts, FORMAT, Manifest, Saved, Source};
 use zkprov_plans::zookeeper::{Acl, Stat, Zxid};
-use zkprov_tests::Bench;
+use zkprov_tests::{Bench, wait_for};
 
 pub(crate) fn acl(perms: i32, scheme: &str, id: &str) -> Acl {
     Acl { perms, scheme: scheme.to_owned(), id: id.to_owned() }
@@ -87,7 +86,7 @@ fn taken(bench: &Bench) -> PathBuf {
 #[test]
 fn data_comes_back_as_it_was() {
     let bench = bench();
-    bench.tutorial("apply --yes").run().exits(0);
+    bench.apply("tutorial", &[]);
     let varied = varied(&bench);
     refuses_what_is_damaged(&bench, &varied);
     let restore =
@@ -177,7 +176,7 @@ fn refuses_what_is_damaged(bench: &Bench, whole: &Path) {
 #[test]
 fn a_restore_that_is_killed_goes_on() {
     let bench = &bench();
-    bench.tutorial("apply --yes").run().exits(0);
+    bench.apply("tutorial", &[]);
     let names: Vec<String> = (0..60).map(|number| format!("/many/n{number:04}")).collect();
     let mut znodes = vec![("/many", &b""[..], vec![acl(1, "world", "anyone")], 60)];
     znodes.extend(names.iter().map(|name| (name.as_str(), name.as_bytes(), open(), 0)));
@@ -186,17 +185,18 @@ fn a_restore_that_is_killed_goes_on() {
         let line = "restore --confirm exhibitor --to kept";
         bench.tutorial(line).args([&many])
     };
+    let (_, member) = pods(bench).remove(0);
     let mut killed = restore().start();
     killed.until("create: ");
-    sleep(Duration::from_millis(1500));
+    wait_for("the first znodes", || {
+        let world = look(bench);
+        let there = names.iter().filter(|name| world.exhibitor.read(&member, name).is_some()).count();
+        if there > 0 { Ok(()) } else { Err((there, killed.has_ended())) }
+    });
     killed.signal("KILL");
     killed.wait().exits_by_signal();
-    // Its lock expires by itself.
-    let again = std::iter::repeat_with(|| restore().run()).take(60).find(|again| {
-        sleep(Duration::from_millis(200));
-        again.status != Some(4)
-    });
-    again.unwrap().exits(0).says(&["equal to the backup"]);
+    let_the_lock_expire(bench);
+    restore().run().exits(0).says(&["equal to the backup"]);
     assert_eq!(comparable(&taken(bench)), comparable(&many));
 }
 

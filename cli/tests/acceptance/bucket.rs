@@ -89,8 +89,10 @@ fn denied(permission: &str) -> Value {
 
 #[test]
 fn data_goes_to_a_bucket_and_comes_back() {
-    let shared = shared();
-    shared.zkprov("apply --yes").run().exits(0);
+    let bench = bench();
+    bench.apply("tutorial", &[]);
+    let served = bench.serve();
+    let shared = Shared { bench, served };
     let create = "gcloud storage buckets create gs://backups --location=LOCATION";
     for line in ["backup", "backup list", "restore any"] {
         let missing = shared.zkprov(line).args(["--to", PLACE]).run().exits(1);

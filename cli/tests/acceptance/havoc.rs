@@ -3,9 +3,7 @@
 use super::{Shared, bench};
 use regex::Regex;
 use serde_json::Value;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
-use zkprov_tests::{Served, example};
+use zkprov_tests::{Background, Served, example, wait_for};
 
 /// Virtual seconds in one second while a client writes: the embedded cloud stores its world at each step that time takes, and
 /// a client's connection has every step taken at its time.
@@ -27,7 +25,7 @@ Havoc on exhibitor: 2 rounds, seed 5; 1 of 3 voters may be gone at once, 2 make 
 fn the_schedule_is_told_first_and_what_is_unsafe_refused() {
     let bench = bench();
     bench.tutorial("havoc --dry-run").run().exits(1).complains(&["the cluster does not exist"]);
-    bench.tutorial("apply --yes").run().exits(0);
+    bench.apply("tutorial", &[]);
     let before = bench.inventory();
 
     let line = "havoc --pods 1 --nodes 1 --file-server --rounds 2 --seed 5 --dry-run";
@@ -73,7 +71,7 @@ fn unnamed(text: &str) -> String {
 #[test]
 fn nodes_and_the_file_server_are_reset_and_nothing_is_lost() {
     let bench = bench();
-    bench.tutorial("apply --yes").run().exits(0);
+    bench.apply("tutorial", &[]);
     let line = "havoc --nodes 1 --file-server --confirm exhibitor --out report --format json";
     let report = bench.tutorial(line).env(RATE.0, RATE.1).run().exits(0).json();
     assert_eq!(report["held"], true, "{report:#}");
@@ -104,7 +102,7 @@ fn nodes_and_the_file_server_are_reset_and_nothing_is_lost() {
 fn a_member_with_a_volume_comes_back_under_its_name() {
     let bench = bench();
     let zkprov = |line: &str| bench.sandbox(line).args(["-f"]).args([example("persistent/zkprov.yaml")]);
-    zkprov("apply --yes").run().exits(0);
+    bench.apply("persistent", &[]);
     let report = zkprov("havoc --confirm exhibitor --format json").env(RATE.0, RATE.1).run().exits(0).json();
     assert_eq!(report["held"], true, "{report:#}");
     let [strike] = &report["record"]["strikes"].as_array().unwrap()[..] else { panic!("{report:#}") };
@@ -116,7 +114,7 @@ fn a_member_with_a_volume_comes_back_under_its_name() {
 /// A shared cloud with an ensemble in it.
 fn with_ensemble() -> Shared {
     let bench = bench();
-    bench.tutorial("apply --yes").run().exits(0);
+    bench.apply("tutorial", &[]);
     let served = Served::by(bench.sandbox("sandbox serve").env(RATE.0, RATE.1));
     Shared { bench, served }
 }
@@ -139,17 +137,17 @@ impl Shared {
         starts.filter(|(name, _)| name.starts_with("gke-")).collect()
     }
 
-    /// Waits for a node to be struck; a node that was not.
-    fn struck(&self, before: &[(String, String)]) -> String {
-        let begin = Instant::now();
-        loop {
+    /// Waits for a run to strike a node; a node that was not struck.
+    fn struck(&self, run: &mut Background, before: &[(String, String)]) -> String {
+        wait_for("a node to be struck", || {
+            assert!(!run.has_ended(), "no node was struck");
             let now = self.starts();
-            if now != before {
-                return before.iter().find(|start| now.contains(start)).unwrap().0.clone();
+            if now == before {
+                Err(run.signs())
+            } else {
+                Ok(before.iter().find(|start| now.contains(start)).unwrap().0.clone())
             }
-            assert!(begin.elapsed() < Duration::from_secs(60), "no node was struck");
-            sleep(Duration::from_millis(20));
-        }
+        })
     }
 }
 
@@ -157,8 +155,8 @@ impl Shared {
 fn a_run_ends_at_once_when_others_break_its_budget() {
     let shared = with_ensemble();
     let before = shared.starts();
-    let havoc = shared.zkprov("havoc --nodes 1 --rounds 3 --confirm exhibitor").start();
-    let other = shared.struck(&before);
+    let mut havoc = shared.zkprov("havoc --nodes 1 --rounds 3 --confirm exhibitor").start();
+    let other = shared.struck(&mut havoc, &before);
     shared.compute("POST", &format!("/{other}/reset"));
     let output = havoc.wait().exits(1);
     let output = output.says(&["aborted, the budget is broken", "are gone", "FAIL  budget"]);
@@ -170,13 +168,12 @@ fn a_run_ends_at_once_when_others_break_its_budget() {
 fn an_interrupted_run_kills_nothing_more_and_gives_its_lock_back() {
     let shared = with_ensemble();
     let before = shared.starts();
-    let havoc = shared.zkprov("havoc --nodes 1 --rounds 3 --confirm exhibitor").start();
-    let _ = shared.struck(&before);
+    let mut havoc = shared.zkprov("havoc --nodes 1 --rounds 3 --confirm exhibitor").start();
+    let _ = shared.struck(&mut havoc, &before);
     let struck = shared.starts();
     havoc.signal("INT");
-    let begin = Instant::now();
-    let output = havoc.wait().exits(130).says(&["Havoc on exhibitor: interrupted", "not read back"]);
-    assert!(begin.elapsed() < Duration::from_secs(40), "{output}");
+    // It does not stay for the check at the end.
+    havoc.wait().exits(130).says(&["Havoc on exhibitor: interrupted", "not read back"]);
     assert_eq!(shared.starts(), struck);
     // Nobody holds the lock, and the ensemble comes back.
     shared.zkprov("apply --yes").run().exits(0).says(&["3 of 3 voters serve"]);

@@ -43,7 +43,7 @@ fn raise_ids(bench: &Bench, by: u32, held: bool) {
 #[test]
 fn low_ids_come_back_before_they_run_out() {
     let bench = bench();
-    bench.tutorial("apply --yes").run().exits(0);
+    bench.apply("tutorial", &[]);
     raise_ids(&bench, RENUMBER_ABOVE, false);
     assert_eq!(ids(&bench), [201, 202, 203]);
     let offered = bench.tutorial("plan").run().exits(0);
@@ -71,7 +71,7 @@ fn low_ids_come_back_before_they_run_out() {
 #[test]
 fn members_that_are_held_while_their_ids_change_restart_together() {
     let bench = bench();
-    bench.tutorial("apply --yes").run().exits(0);
+    bench.apply("tutorial", &[]);
     raise_ids(&bench, 10, true);
     bench.tutorial("plan").run().exits(0).says(&["a roll was cut off before it came to"]);
     let applied = bench.tutorial("apply --yes --format jsonl").run().exits(0);

@@ -1,8 +1,7 @@
 //! Runs that are stopped or killed, and taken up again.
 
 use super::bench;
-use super::world::change_json;
-use serde_json::json;
+use super::world::{let_the_lock_expire, let_the_lock_hold};
 use zkprov_tests::{Bench, Output};
 
 #[test]
@@ -18,7 +17,7 @@ fn a_run_stopped_and_killed_at_every_stage_ends_where_an_undisturbed_one_does() 
     let stopped = at(&bench, "validatingadmissionpolicybinding/cluster-1", "TERM").exits(143);
     stopped.complains(&["run the same command again to resume"]);
     at(&bench, "config/set", "KILL").exits_by_signal();
-    let_a_minute_pass(&bench);
+    let_the_lock_expire(&bench);
     bench.tutorial("apply --yes").run().exits(0).says(&["3 of 3 voters serve"]);
     bench.tutorial("plan --detailed-exitcode").run().exits(0).says(&["no changes"]);
     assert_eq!(bench.inventory(), undisturbed.inventory());
@@ -29,9 +28,10 @@ fn a_killed_runs_lock_holds_for_a_minute_and_then_lets_go() {
     let bench = bench();
     // The second wave of objects: the lock is held since the first.
     at(&bench, "validatingadmissionpolicybinding/cluster-1", "KILL").exits_by_signal();
+    let_the_lock_hold(&bench);
     let locked = bench.tutorial("apply --yes").run().exits(4);
     locked.complains(&["holds the lock of ensemble exhibitor", "expires"]);
-    let_a_minute_pass(&bench);
+    let_the_lock_expire(&bench);
     bench.tutorial("apply --yes").run().exits(0).says(&["3 of 3 voters serve"]);
 }
 
@@ -41,18 +41,4 @@ fn at(bench: &Bench, what: &str, signal: &str) -> Output {
     run.until(what);
     run.signal(signal);
     run.wait()
-}
-
-/// Dates the heartbeat of every lock back by more than a lock holds, as if nobody had run for so long.
-fn let_a_minute_pass(bench: &Bench) {
-    change_json(bench, |world| {
-        let leases = world
-            .pointer_mut("/kubernetes/my-project~1us-east1-d~1cluster-1/store/objects/Lease")
-            .and_then(serde_json::Value::as_object_mut)
-            .unwrap();
-        assert_eq!(leases.len(), 1, "{leases:#?}");
-        for lease in leases.values_mut() {
-            lease["spec"]["renewTime"] = json!("2020-01-01T00:00:00.000000Z");
-        }
-    });
 }

@@ -8,7 +8,7 @@ const CONTEXT: &str = "gke_my-project_us-east1-d_cluster-1";
 #[test]
 fn an_ensemble_lives_in_a_cluster_of_the_kubeconfig() {
     let bench = bench();
-    bench.tutorial("apply --yes").run().exits(0);
+    bench.apply("tutorial", &[]);
     let served = bench.serve();
     let program = |args: &str| -> Program {
         served.to(bench.bare(args).env("KUBECONFIG", bench.path("kubeconfig"))).args(["-f"])

@@ -1,6 +1,7 @@
 //! One run at a time.
 
 use super::bench;
+use super::world::let_the_lock_hold;
 use zkprov_tests::example;
 
 #[test]
@@ -13,6 +14,7 @@ fn a_second_run_is_turned_away_while_the_first_goes_on() {
     first.until("deployment/cluster-1/default/exhibitor");
     // It holds its lock and its breath, so that the second one meets it for sure.
     first.signal("STOP");
+    let_the_lock_hold(&bench);
     let second = apply("apply --yes -f").run();
     first.signal("CONT");
     second.exits(4).complains(&["holds the lock of ensemble exhibitor since"]);

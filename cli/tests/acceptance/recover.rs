@@ -34,9 +34,8 @@ fn served(bench: &Bench, path: &str) -> Vec<Option<Vec<u8>>> {
     found
 }
 
-/// An ensemble that serves, of whose members all but the first were deleted at once; the name of the first.
+/// Of the members of an ensemble that serves, all but the first were deleted at once; the name of the first.
 fn left_alone(bench: &Bench) -> String {
-    bench.tutorial("apply --yes").run().exits(0);
     let before = pods(bench);
     write(bench, &before[0].1, "/precious", b"gold");
     delete(bench, &[before[1].0.as_str(), before[2].0.as_str()]);
@@ -47,7 +46,7 @@ fn left_alone(bench: &Bench) -> String {
 fn an_ensemble_is_rebuilt_from_the_one_member_that_is_left() {
     let bench = bench();
     bench.tutorial("recover --dry-run").run().exits(3).complains(&["there is nothing to recover from"]);
-    bench.tutorial("apply --yes").run().exits(0);
+    bench.apply("tutorial", &[]);
     let fine = bench.tutorial("recover --dry-run").run().exits(3);
     fine.says(&["3 of 3 members serve: there is nothing to recover", "LAST LOGGED"]);
 
@@ -75,6 +74,7 @@ fn an_ensemble_is_rebuilt_from_the_one_member_that_is_left() {
 #[test]
 fn an_interrupted_recovery_is_taken_up_again() {
     let bench = bench();
+    bench.apply("tutorial", &[]);
     let survivor = left_alone(&bench);
     let mut run = bench.tutorial("recover --confirm exhibitor --format jsonl").start();
     run.until("step_finished");

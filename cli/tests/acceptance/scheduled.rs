@@ -75,7 +75,7 @@ fn file_of_a_job(bench: &Bench) -> String {
 #[test]
 fn only_so_many_of_the_ensemble_are_kept() {
     let bench = &bench();
-    bench.tutorial("apply --yes").run().exits(0);
+    bench.apply("tutorial", &[]);
     let list = || {
         let all = bench.tutorial("backup list --to kept --format json").run().exits(0).json();
         let names = all.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned());

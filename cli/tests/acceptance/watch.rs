@@ -3,13 +3,12 @@
 use super::bench;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
-use zkprov_tests::{Bench, example};
+use zkprov_tests::{Bench, STILL, example};
 
 /// Asks a server of this machine; its whole answer. `{address}` in the headers is the server's.
 pub(crate) fn ask(address: &str, line: &str, headers: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.set_read_timeout(Some(STILL)).unwrap();
     let headers = headers.replace("{address}", address);
     let length = body.len();
     let request =
@@ -29,7 +28,7 @@ fn an_ensemble_is_watched_by_monitors_and_through_exhibitors_page() {
     ]);
     bench.tutorial("status --check").run().exits(3).says(&["does not exist"]);
     bench.tutorial("ui --no-open --port 0").run().exits(1).complains(&["the cluster does not exist"]);
-    bench.tutorial("apply --yes").run().exits(0);
+    bench.apply("tutorial", &[]);
     is_checked(&bench);
     is_measured(&bench);
     shows_its_page(&bench);

@@ -28,14 +28,17 @@ impl Cloud {
 
     /// Applies an example with settings of `--set` and serves what came of it.
     fn applied(name: &str, settings: &[&str]) -> Self {
-        let cloud = Self::empty(name, settings);
-        cloud.zkprov("apply --yes").run().exits(0);
-        cloud
+        let bench = Bench::new(env!("CARGO_BIN_EXE_zkprov"));
+        bench.apply(name, settings);
+        Self::serving(bench, name, settings)
     }
 
     /// Serves a cloud in which there is nothing of an example yet.
     fn empty(name: &str, settings: &[&str]) -> Self {
-        let bench = Bench::new(env!("CARGO_BIN_EXE_zkprov"));
+        Self::serving(Bench::new(env!("CARGO_BIN_EXE_zkprov")), name, settings)
+    }
+
+    fn serving(bench: Bench, name: &str, settings: &[&str]) -> Self {
         let served = bench.serve();
         let settings = settings.iter().map(|setting| format!("--set={setting}")).collect();
         Self { bench, served, file: example(&format!("{name}/zkprov.yaml")), settings }

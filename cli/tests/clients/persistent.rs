@@ -28,7 +28,7 @@ fn all_pods_are_deleted_at_once_and_every_znode_is_there_when_they_are_back() {
     told(&read).says(&["\"str\":\"hi\""]);
 
     told("delete pods -l app=exhibitor --grace-period=0 --force");
-    told("wait --for=condition=Ready pod -l app=exhibitor --timeout=90s");
+    told("wait --for=condition=Ready pod -l app=exhibitor --timeout=20m");
     cloud.zkprov("status --check").run().exits(0).says(&["exhibitor-0.exhibitor-members.default.svc"]);
     told(&read).says(&["\"str\":\"hi\""]);
     cloud.zkprov("plan --detailed-exitcode").run().exits(0).says(&["no changes"]);

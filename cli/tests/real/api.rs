@@ -26,9 +26,9 @@ fn a_real_api_server_takes_every_object_and_refuses_four() {
     kubectl(apply).run().exits(0);
     assert_eq!(kubectl(version).run().exits(0).out.split(',').nth(1), before.split(',').nth(1));
 
-    kubectl("wait --for=condition=Available deployment/exhibitor --timeout=60s").run().exits(0);
+    kubectl("wait --for=condition=Available deployment/exhibitor --timeout=20m").run().exits(0);
     let refused = kubectl("scale deployment exhibitor --replicas=4").run().exits(1);
     refused.complains(&["replicas must be odd, not 4", "use 3 or 5"]);
     kubectl("scale deployment exhibitor --replicas=5").run().exits(0);
-    kubectl("delete -f three.yaml --timeout=60s").run().exits(0);
+    kubectl("delete -f three.yaml --timeout=20m").run().exits(0);
 }

@@ -4,8 +4,8 @@
 use super::node::{apply_with_a_writer, lost_nothing, name, pods, told_members};
 use super::rig::Real;
 use super::rolls::{replaces_pods_leader_last, replaces_pods_of_a_deployment};
-use std::time::{Duration, Instant};
-use zkprov_tests::{Background, Program, example};
+use std::time::Instant;
+use zkprov_tests::{Background, Program, example, wait_for};
 
 /// A class that nobody serves: claims are bound to what is there.
 const CLASS: &str = "by-hand";
@@ -108,15 +108,14 @@ fn all_pods_go_at_once(real: &Real) {
     let pods_before = addresses(real);
     let start = Instant::now();
     real.told("delete pods -l app=exhibitor --grace-period=1 --wait=false");
-    loop {
-        std::thread::sleep(Duration::from_secs(1));
+    wait_for("all members", || {
         let now = addresses(real);
-        let all_new = now.len() == 3 && now.iter().all(|pod| !pods_before.contains(pod));
-        if all_new && zkprov(real, "status --check").run().status == Some(0) {
-            break;
+        if now.len() != 3 || now.iter().any(|pod| pods_before.contains(pod)) {
+            return Err(format!("{now:?}"));
         }
-        assert!(start.elapsed() < Duration::from_secs(180), "not back three minutes after all pods went");
-    }
+        let status = zkprov(real, "status --check").run();
+        if status.status == Some(0) { Ok(()) } else { Err(status.out) }
+    });
     println!("all pods gone: all members back after {:.1} s", start.elapsed().as_secs_f64());
     assert_eq!(ids(real), before);
 }

@@ -26,7 +26,7 @@ fn a_node_that_died_in_parts_is_cleared_away_beside_another() {
     assert!(left.is_empty(), "left of {}:\n{}", dies.name(), left.join("\n"));
 
     assert_eq!(container(&stays, &bench), before);
-    kubectl(&stays, &bench, "delete pod idle --timeout=60s");
+    kubectl(&stays, &bench, "delete pod idle --timeout=20m");
     start_pod(&stays, &bench);
 }
 
@@ -40,7 +40,7 @@ fn start_pod(rig: &Rig, bench: &Bench) {
     let pod = fs::read_to_string(root().join("tests/real/manifests/idle.yaml")).unwrap();
     fs::write(bench.path("idle.yaml"), pod.replace("PAUSE_IMAGE", image)).unwrap();
     kubectl(rig, bench, "apply -f idle.yaml");
-    kubectl(rig, bench, "wait --for=condition=Ready pod/idle --timeout=60s");
+    kubectl(rig, bench, "wait --for=condition=Ready pod/idle --timeout=20m");
 }
 
 /// The pod's container, and how often it was restarted.

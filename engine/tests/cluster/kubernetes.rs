@@ -19,10 +19,12 @@ const DEPLOYMENT_PATH: &str = "/apis/apps/v1/namespaces/default/deployments/exhi
 const SERVICE: &str = "service/cluster-1/default/exhibitor";
 const SERVICE_PATH: &str = "/api/v1/namespaces/default/services/exhibitor";
 
+/// Far longer than an answer takes on the busiest machine, and still a time that a watch may be asked for.
+const LONGEST: Duration = Duration::from_secs(290);
+
 async fn provider(server: &Server) -> KubernetesProvider {
     let millis = Duration::from_millis;
-    let pace =
-        Pace { poll: millis(5), poll_max: Duration::from_secs(30), retry: millis(1), ..Pace::default() };
+    let pace = Pace { poll: millis(5), poll_max: LONGEST, retry: millis(1), ..Pace::default() };
     let access = KubeAccess::Cluster {
         endpoint: server.endpoint.clone(),
         ca_pem: String::new(),
@@ -370,7 +372,7 @@ async fn a_watch_ends_the_wait_early() {
     assert!(matches!(provider.ready(&change).await.unwrap(), Verdict::Progressing(_)));
     let start = Instant::now();
     provider.changed(&change).await;
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!(start.elapsed() < LONGEST, "{:?}", start.elapsed());
 }
 
 #[tokio::test]

@@ -249,14 +249,13 @@ fn a_zookeeper_that_hangs_is_restarted() {
 }
 
 #[test]
-fn hours_of_nothing_cost_nothing() {
+fn years_of_nothing_cost_nothing() {
     let mut lab = Lab::serving(5);
     lab.advance(600_000);
     assert_eq!(lab.shares.next_event(), None, "nothing is left to happen");
     let before = lab.shares.clone();
-    let began = std::time::Instant::now();
-    lab.advance(12 * 3_600_000);
-    assert!(began.elapsed().as_millis() < 100, "{:?}", began.elapsed());
+    // Gone through period by period these would take hours of ours.
+    lab.advance(100 * 365 * 24 * 3_600_000);
     assert_eq!(lab.shares.healthy_voters(SHARE), 5);
     assert_ne!(before, lab.shares, "its periods went on");
 }

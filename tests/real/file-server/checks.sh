@@ -15,7 +15,7 @@ refused() { # words, command...
   echo "$output"
   grep -qE -- "$1" <<<"$output"
 }
-port() { as_allowed timeout 5 bash -c "</dev/tcp/$guest_address/$1"; }
+port() { as_allowed timeout 600 bash -c "</dev/tcp/$guest_address/$1"; }
 ports() { local one; for one; do port "$one" || { echo "port $one"; return 1; }; done; }
 closed() { local one; for one; do refused "Connection refused" port "$one" || return 1; done; }
 
@@ -40,7 +40,7 @@ own_name() { # a file of a user who is not squashed
 grown() { # more bytes than
   (($(sed -n 's/.*bytes=//p' "$run/guest/fileserver/status") > $1)) || { says "more than $1"; return 1; }
 }
-shared_files() { limit=200 as_allowed python3 "$here/shared_files.py" "$guest_address" /data "$1"; }
+shared_files() { as_allowed python3 "$here/shared_files.py" "$guest_address" /data "$1"; }
 exchange_disk() { # disk, a range that was not there before: the script runs again
   if [[ ${plugged:-} ]]; then unplug; fi
   plugged=$1

@@ -70,7 +70,7 @@ network_up() {
 }
 as_client() { # address, command...: all of the command's connections to the guest come from that address
   ip -n "$namespace" route replace "$guest_address/32" dev tap0 src "$1"
-  inside timeout "${limit:-60}" "${@:2}"
+  inside timeout 1200 "${@:2}"
 }
 as_allowed() { as_client "$allowed_address" "$@"; }
 as_denied() { as_client "$denied_address" "$@"; }
@@ -110,7 +110,7 @@ power_cut() {
   guest=
 }
 power_off() { # as stopping a VM does
-  local end=$((SECONDS + 120))
+  local end=$((SECONDS + 1200))
   machine power-button || return 1
   while kill -0 "$guest" 2>/dev/null; do
     ((SECONDS < end)) || { echo "the guest does not stop"; power_cut; return 1; }
@@ -119,11 +119,21 @@ power_off() { # as stopping a VM does
   guest=
 }
 
+# Seconds of a processor that the guest has used. A busy machine gives it fewer in the same time, so waits are measured in them.
+guest_seconds() {
+  local fields
+  { fields=$(<"/proc/$guest/stat"); } 2>/dev/null && awk -v hz="$(getconf CLK_TCK)" '{ print int(($12 + $13) / hz) }' <<<"${fields##*) }" || echo 0
+}
+# For a guest that sleeps through it there is an hour.
+limit_guest() { guest_limit=$(($(guest_seconds) + $1)) guest_end=$((SECONDS + 3600)); } # seconds
+guest_may() { (($(guest_seconds) < guest_limit && SECONDS < guest_end)); }
+
 # What `zkprov apply` waits for: this rendering's report in the guest attribute. Each report is kept with what it should
 # mean: the product's own reading of it is tested afterwards.
-await() { # ready|failed, seconds
-  local status='' end=$((SECONDS + $2)) name
-  while ((SECONDS < end)); do
+await() { # ready|failed, seconds of the guest's processor
+  local status='' name
+  limit_guest "$2"
+  while guest_may; do
     status=$(reported)
     case $status in
       "ready generation=$generation "*) break ;;
@@ -152,10 +162,10 @@ reported() {
     cat "$run/guest/fileserver/status" 2>/dev/null
   fi
 }
-waits_for() { # text on the serial console, seconds
-  local end=$((SECONDS + $2))
+waits_for() { # text on the serial console, seconds of the guest's processor
+  limit_guest "$2"
   until grep -qaF -- "$1" "$run/serial.log"; do
-    ((SECONDS < end)) && kill -0 "$guest" 2>/dev/null || return 1
+    guest_may && kill -0 "$guest" 2>/dev/null || return 1
     sleep 0.3
   done
 }

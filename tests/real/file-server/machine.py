@@ -8,7 +8,7 @@ import socket
 import sys
 
 connection = socket.socket(socket.AF_UNIX)
-connection.settimeout(60)
+connection.settimeout(1200)
 connection.connect(sys.argv[1])
 lines = connection.makefile("rw")
 lines.readline()

@@ -13,7 +13,7 @@ import time
 
 LIBRARIES = [ctypes.util.find_library("nfs")] + [f"libnfs.so.{number}" for number in (13, 14, 15)]
 TRY_LOCK, UNLOCK = 1, 2
-GRACE_LIMIT = 150
+GRACE_LIMIT = 900
 
 
 def library():

@@ -1,4 +1,4 @@
-//! Every example is planned, applied, planned again and destroyed.
+//! Every example is planned, applied, planned again and destroyed, its data kept and deleted.
 
 use crate::harness::{Lab, block_on, example, specs};
 use std::path::Path;
@@ -40,7 +40,10 @@ fn networks(name: &str) -> &'static [&'static str] {
     }
 }
 
-async fn life(name: &str, delete_data: bool) -> Result<(), String> {
+/// Tests that share the examples, so that they run side by side.
+const STRIPES: usize = 3;
+
+async fn life(name: &str) -> Result<(), String> {
     let lab = Lab::start().await;
     prepare(&lab, name).await?;
     let network = networks(name);
@@ -54,29 +57,39 @@ async fn life(name: &str, delete_data: bool) -> Result<(), String> {
             return Err(format!("{} is not settled:\n{}", spec.name, again.words()));
         }
     }
+    let applied = lab.running.world().unwrap();
     let unguarded = ["spec.protection.destroy=false", "spec.protection.data=false"];
-    for spec in specs(&example(name), &[network, &unguarded].concat()).iter().rev() {
-        lab.destroy(spec, delete_data).await.map_err(|error| format!("destroying {}: {error}", spec.name))?;
+    for delete_data in [false, true] {
+        lab.running.restore(applied.clone()).unwrap();
+        for spec in specs(&example(name), &[network, &unguarded].concat()).iter().rev() {
+            let failed = |error| format!("destroying {}, data too: {delete_data}: {error}", spec.name);
+            lab.destroy(spec, delete_data).await.map_err(failed)?;
+        }
     }
     Ok(())
 }
 
-async fn lives(delete_data: bool) {
+async fn lives(stripe: usize) {
     let mut failures = Vec::new();
-    for name in names() {
-        if let Err(error) = life(&name, delete_data).await {
+    for name in names().iter().skip(stripe).step_by(STRIPES) {
+        if let Err(error) = life(name).await {
             failures.push(format!("{name}: {error}"));
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
-#[test]
-fn every_example_comes_up_settles_and_goes_but_for_its_data() {
-    block_on(lives(false));
+macro_rules! stripes {
+    ($($name:ident $stripe:literal)*) => {$(
+        #[test]
+        fn $name() {
+            block_on(lives($stripe));
+        }
+    )*};
 }
 
-#[test]
-fn every_example_comes_up_settles_and_goes_with_its_data() {
-    block_on(lives(true));
+stripes! {
+    every_third_example_comes_up_settles_and_goes_without_and_with_its_data 0
+    every_third_example_from_the_second_on_comes_up_settles_and_goes 1
+    every_third_example_from_the_third_on_comes_up_settles_and_goes 2
 }

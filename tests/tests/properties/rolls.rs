@@ -8,7 +8,7 @@ use zkprov_sandbox::server::{Cut, Side};
 use zkprov_sandbox::world::World;
 
 /// Tests that share the cuts, so that they run side by side.
-const STRIPES: usize = 2;
+const STRIPES: usize = 4;
 /// Longest time without a quorum, virtual ms: one election, and the restart of the leader's process.
 pub(crate) const ELECTION: u64 = 5_000;
 
@@ -74,8 +74,11 @@ fn followers_go_first_and_one_election_is_all() {
     });
 }
 
-/// Cuts a roll at each changing call of its stripe, and runs again what `then` says.
-async fn cut(stripe: usize, then: &str, most: u64) {
+/// What a second run wants, after one that was cut on the way from 256 to 300 MiB, and how many elections both may cost together.
+const THEN: [(&str, u64); 2] = [("300MiB", 1), ("256MiB", 2)];
+
+/// Cuts a roll at each changing call of its stripe; from there one run goes on with it, and another one goes back.
+async fn cut(stripe: usize) {
     let lab = Lab::start().await;
     lab.apply(&ensemble("256MiB")).await.unwrap();
     let world = lab.running.world().unwrap();
@@ -85,49 +88,48 @@ async fn cut(stripe: usize, then: &str, most: u64) {
     let calls = lab.running.mutation_count();
     // Three switches off, three restarts, three switches on, and the configuration.
     assert!(calls >= 10, "{calls} calls");
-    let mut resumed = 0;
+    let mut resumed = [0, 0];
     for at in (1..=calls).skip(stripe).step_by(STRIPES) {
         // After one call is before the next.
         let sides = if at == 1 { &[Side::Before, Side::After][..] } else { &[Side::After] };
         for side in sides.iter().copied() {
-            let case = format!("cut {at} of {calls}, {side:?}, then {then}");
             lab.running.restore(world.clone()).unwrap();
             forget_worst(&lab);
             lab.running.set_cut(Some(Cut { at, side }));
             let died = lab.until_cut(lab.apply(&ensemble("300MiB"))).await;
             lab.running.set_cut(None);
-            let plan = lab.plan(&ensemble(then)).await;
-            resumed += usize::from(names_the_cut(&plan.plan));
-            let request = died.unwrap_or_default();
-            if let Err(error) = lab.apply(&ensemble(then)).await {
-                panic!("{case}: {request}: {error}");
-            }
-            // A cut before the first restart, undone, has cost nothing.
-            let rolled = then == "300MiB" || elections(&lab) > before;
-            if rolled && let Some(fault) = fault(&lab, &ensemble(then), before, most).await {
-                panic!("{case}: {request}: {fault}");
+            let (cut, request) = (lab.running.world().unwrap(), died.unwrap_or_default());
+            for ((then, most), resumed) in THEN.into_iter().zip(&mut resumed) {
+                let case = format!("cut {at} of {calls}, {side:?} {request}, then {then}");
+                lab.running.restore(cut.clone()).unwrap();
+                let plan = lab.plan(&ensemble(then)).await;
+                *resumed += usize::from(names_the_cut(&plan.plan));
+                if let Err(error) = lab.apply(&ensemble(then)).await {
+                    panic!("{case}: {error}");
+                }
+                // A cut before the first restart, undone, has cost nothing.
+                let rolled = then == "300MiB" || elections(&lab) > before;
+                if rolled && let Some(fault) = fault(&lab, &ensemble(then), before, most).await {
+                    panic!("{case}: {fault}");
+                }
             }
         }
     }
-    assert!(resumed > 0, "no plan named the roll that was cut off");
+    assert!(resumed.iter().all(|count| *count > 0), "no plan named the roll that was cut off: {resumed:?}");
 }
 
-#[test]
-fn a_roll_cut_at_odd_calls_goes_on() {
-    block_on(cut(0, "300MiB", 1));
+macro_rules! stripes {
+    ($($name:ident $stripe:literal)*) => {$(
+        #[test]
+        fn $name() {
+            block_on(cut($stripe));
+        }
+    )*};
 }
 
-#[test]
-fn a_roll_cut_at_even_calls_goes_on() {
-    block_on(cut(1, "300MiB", 1));
-}
-
-#[test]
-fn a_roll_cut_at_odd_calls_goes_back() {
-    block_on(cut(0, "256MiB", 2));
-}
-
-#[test]
-fn a_roll_cut_at_even_calls_goes_back() {
-    block_on(cut(1, "256MiB", 2));
+stripes! {
+    a_roll_cut_at_every_fourth_call_goes_on_and_goes_back 0
+    a_roll_cut_at_every_fourth_call_from_the_second_goes_on_and_goes_back 1
+    a_roll_cut_at_every_fourth_call_from_the_third_goes_on_and_goes_back 2
+    a_roll_cut_at_every_fourth_call_from_the_fourth_goes_on_and_goes_back 3
 }

@@ -6,11 +6,9 @@ use crate::rig::Rig;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-use zkprov_tests::{Bench, Output, Served};
+use std::time::Duration;
+use zkprov_tests::{Bench, Output, Patience, Served};
 
-/// Longest wait for what controllers do.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// The rig knows it as an administrator's, the embedded cloud takes any.
 const TOKEN: &str = "anonymous";
 /// A cluster of the embedded cloud, as many nodes as a rig acts out.
@@ -19,9 +17,9 @@ set -euo pipefail
 clusters=${CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER}v1/projects/my-project/locations/us-east1-d/clusters
 curl -fsS -H 'Content-Type: application/json' "$clusters" \
   -d '{"cluster": {"name": "cluster-1", "initialNodeCount": 3}}' >&2
-for _ in {1..300}; do
+while :; do
   cluster=$(curl -fsS "$clusters/cluster-1")
-  if [[ $cluster == *'"RUNNING"'* ]]; then break; fi
+  if [[ $cluster == *'"RUNNING"'* || $cluster == *'"ERROR"'* ]]; then break; fi
   sleep 0.1
 done
 echo "$cluster"
@@ -84,7 +82,7 @@ impl<'r> Server<'r> {
 
     /// What the server answers in the end, comparable with another server's answer.
     pub(crate) fn answer(&mut self, bench: &Bench, exchange: &Exchange) -> Value {
-        let deadline = Instant::now() + PATIENCE;
+        let mut patience = Patience::default();
         loop {
             let raw = if exchange.kubectl.is_empty() {
                 self.send(bench, exchange)
@@ -96,7 +94,8 @@ impl<'r> Server<'r> {
             };
             let mut answer = normal(&raw);
             if !reached(&answer, &exchange.until) {
-                if Instant::now() < deadline {
+                patience.sees(answer.to_string());
+                if !patience.is_over() {
                     std::thread::sleep(Duration::from_millis(100));
                     continue;
                 }
@@ -137,7 +136,7 @@ impl<'r> Server<'r> {
         let accept = if exchange.accept.is_empty() { "application/json" } else { &exchange.accept };
         let mut curl = bench
             .program("curl")
-            .args(["-sSi", "--http1.1", "--globoff", "--max-time", "30", "-X", method])
+            .args(["-sSi", "--http1.1", "--globoff", "--max-time", "600", "-X", method])
             .args([Path::new("--cacert"), &self.ca])
             .args(["-H", &format!("Authorization: Bearer {TOKEN}"), "-H", &format!("Accept: {accept}")])
             .args([format!("{}{path}", self.url)]);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use zkprov_sandbox::api::{Answer, Context, Endpoints, Request, Service};
 use zkprov_sandbox::exhibitor::{MemberStart, Shares};
 use zkprov_sandbox::ids::Ids;
-use zkprov_tests::root;
+use zkprov_tests::{Strain, root};
 
 /// What can be done to members and asked of them.
 pub(super) trait World {
@@ -24,6 +24,8 @@ pub(super) trait World {
     fn pass(&mut self, ms: u64);
     /// Milliseconds since the beginning.
     fn now(&self) -> u64;
+    /// How much longer something may take that began at `since` than on a machine that has time for it, milliseconds.
+    fn excuse(&self, since: u64) -> u64;
 }
 
 const SHARE: &str = "198.18.0.1:/share";
@@ -126,12 +128,18 @@ impl World for Embedded {
     fn now(&self) -> u64 {
         self.now - EPOCH
     }
+
+    fn excuse(&self, _: u64) -> u64 {
+        0
+    }
 }
 
 /// Containers of our image, made by `tests/real/members`.
 pub(super) struct Real {
     folder: PathBuf,
     began: Instant,
+    /// How busy the machine has been since each of these moments.
+    strains: Vec<(u64, Strain)>,
     lock: PathBuf,
     _temporary: tempfile::TempDir,
 }
@@ -144,7 +152,9 @@ impl Real {
         let temporary = tempfile::tempdir().unwrap();
         let folder = temporary.path().join("members");
         let archive = String::from_utf8(built.stdout).unwrap();
-        let real = Self { folder, began: Instant::now(), lock: PathBuf::new(), _temporary: temporary };
+        let strains = vec![(0, Strain::begin())];
+        let real =
+            Self { folder, began: Instant::now(), strains, lock: PathBuf::new(), _temporary: temporary };
         real.members("up", &[archive.trim()]);
         real
     }
@@ -194,9 +204,13 @@ impl Drop for Real {
     }
 }
 
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap()
+}
+
 fn wall() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    u64::try_from(since.as_millis()).unwrap()
+    millis(since)
 }
 
 fn cut(path: &Path, keep: impl Fn(usize) -> usize) {
@@ -244,10 +258,17 @@ impl World for Real {
 
     fn pass(&mut self, ms: u64) {
         sleep(Duration::from_millis(ms));
+        self.strains.push((self.now(), Strain::begin()));
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap()
+        millis(self.began.elapsed())
+    }
+
+    fn excuse(&self, since: u64) -> u64 {
+        // By the last mark before it: marks are as close as the looks at the members.
+        let strain = self.strains.iter().rev().find(|(at, _)| *at <= since);
+        strain.map_or(0, |(_, strain)| millis(strain.allows(Duration::ZERO)))
     }
 }
 

@@ -27,8 +27,7 @@ pub(crate) fn connection(url: &str) -> Connection {
             poll: Duration::from_millis(2),
             poll_max: Duration::from_millis(5),
             retry: Duration::from_millis(5),
-            request: Duration::from_millis(400),
-            step: Duration::from_secs(5),
+            request: Duration::from_secs(30),
             ..Pace::default()
         },
         parallelism: 8,

@@ -13,6 +13,10 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::time::{advance, pause, resume};
+
+/// What a server that stays silent lets go by: more than any request may take, and less than a call may take in all.
+const SILENCE: Duration = Duration::from_secs(100);
 
 /// One answer.
 #[derive(Clone)]
@@ -20,7 +24,7 @@ pub(crate) struct Reply {
     status: u16,
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
-    delay: Duration,
+    silent: bool,
     cut: bool,
 }
 
@@ -29,7 +33,7 @@ pub(crate) fn ok(body: Value) -> Reply {
 }
 
 pub(crate) fn reply(status: u16, body: Value) -> Reply {
-    Reply { status, headers: Vec::new(), body: body.to_string().into(), delay: Duration::ZERO, cut: false }
+    Reply { status, headers: Vec::new(), body: body.to_string().into(), silent: false, cut: false }
 }
 
 /// An error document as Compute Engine sends it.
@@ -52,9 +56,9 @@ impl Reply {
         self
     }
 
-    /// Answers only after this.
-    pub(crate) fn late(mut self, delay: Duration) -> Self {
-        self.delay = delay;
+    /// Never answers: the test's clock goes on instead.
+    pub(crate) fn silent(mut self) -> Self {
+        self.silent = true;
         self
     }
 
@@ -138,7 +142,12 @@ async fn answer(
             None => error(404, "notFound", &format!("nothing scripted for {route}")),
         }
     };
-    tokio::time::sleep(reply.delay).await;
+    if reply.silent {
+        pause();
+        advance(SILENCE).await;
+        resume();
+        return std::future::pending().await;
+    }
     let mut response = Response::builder().status(reply.status).header("content-type", "application/json");
     for (name, value) in &reply.headers {
         response = response.header(*name, value);
