@@ -55,7 +55,7 @@ impl Part {
     }
 }
 
-/// A row of a part: its table (empty for the rest), its key, its JSON.
+/// A row of a part: its table (empty for the rest), its key, its JSON. A table with no key and no JSON is all rows of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// Name of the table; empty for the rest.
@@ -119,24 +119,38 @@ pub(crate) fn fill(part: &mut dyn Tables, rows: &[Row]) -> Result<(), String> {
                 problem.get_or_insert(format!("{name}: {error}"));
             }
         }
+        table.loaded();
     });
     problem.map_or(Ok(()), Err)
 }
 
-/// Rows of a part: those that have changed, or all.
-///
-/// # Errors
-/// When a value has no JSON.
-pub(crate) fn rows_of<T: Tables + Serialize>(part: &mut T, all: bool) -> serde_json::Result<Vec<Row>> {
-    let mut rows = vec![Row { table: String::new(), key: String::new(), value: Some(part.rest()?) }];
-    let mut problem = None;
-    part.tables(&mut |name, table: &mut dyn Rows| match if all { table.all() } else { table.changes() } {
-        Ok(changes) => {
-            rows.extend(changes.into_iter().map(|(key, value)| Row { table: name.to_owned(), key, value }))
-        }
-        Err(error) => drop(problem.get_or_insert(error)),
-    });
-    problem.map_or(Ok(rows), Err)
+/// What of a part is to be stored.
+pub(crate) struct Written {
+    /// Its rest first, then rows of its tables.
+    rows: Vec<Row>,
+    /// Names of its tables.
+    tables: BTreeSet<String>,
+}
+
+impl Written {
+    /// The rows that have changed, or all.
+    ///
+    /// # Errors
+    /// When a value has no JSON.
+    fn of<T: Tables + Serialize>(part: &mut T, all: bool) -> serde_json::Result<Self> {
+        let mut rows = vec![Row { table: String::new(), key: String::new(), value: Some(part.rest()?) }];
+        let (mut tables, mut problem) = (BTreeSet::new(), None);
+        part.tables(&mut |name, table: &mut dyn Rows| {
+            tables.insert(name.to_owned());
+            match if all { table.all() } else { table.changes() } {
+                Ok(changes) => rows.extend(
+                    changes.into_iter().map(|(key, value)| Row { table: name.to_owned(), key, value }),
+                ),
+                Err(error) => drop(problem.get_or_insert(error)),
+            }
+        });
+        problem.map_or(Ok(Self { rows, tables }), Err)
+    }
 }
 
 /// Tells one text from another.
@@ -182,9 +196,8 @@ impl World {
     pub(crate) fn changes(&mut self, moment: bool) -> serde_json::Result<Vec<(Part, Vec<Row>)>> {
         let all = std::mem::take(&mut self.residence.renewed);
         let mut changes = Vec::new();
-        let mut google = rows_of(&mut self.google, all)?;
-        self.keep_changed(&Part::Google, &mut google, all);
-        changes.push((Part::Google, google));
+        let google = Written::of(&mut self.google, all)?;
+        changes.push(self.keep_changed(Part::Google, google, all));
         let touched = std::mem::take(&mut self.residence.touched);
         let ids: Vec<String> =
             if all { self.cells.keys().cloned().collect() } else { touched.into_iter().collect() };
@@ -192,16 +205,14 @@ impl World {
             let Some(cell) = self.cells.get(&id).cloned() else { continue };
             for key in cell.clusters() {
                 if let Some(cluster) = self.kubernetes.get_mut(key) {
-                    let (part, mut rows) = (Part::Cluster(key.clone()), rows_of(cluster, all)?);
-                    self.keep_changed(&part, &mut rows, all);
-                    changes.push((part, rows));
+                    let written = Written::of(cluster, all)?;
+                    changes.push(self.keep_changed(Part::Cluster(key.clone()), written, all));
                 }
             }
             for name in cell.shares() {
                 if let Some(share) = self.exhibitor.get_mut(name) {
-                    let (part, mut rows) = (Part::Share(name.clone()), rows_of(share, all)?);
-                    self.keep_changed(&part, &mut rows, all);
-                    changes.push((part, rows));
+                    let written = Written::of(share, all)?;
+                    changes.push(self.keep_changed(Part::Share(name.clone()), written, all));
                 }
             }
         }
@@ -223,14 +234,18 @@ impl World {
         Ok(changes)
     }
 
-    /// Drops the rest of a part from its rows, the first of them, when nothing of the part has changed.
-    fn keep_changed(&mut self, part: &Part, rows: &mut Vec<Row>, all: bool) {
-        let text = rows.first().and_then(|row| row.value.as_deref()).unwrap_or_default();
-        let text = digest(text);
+    /// What of a part has changed; nothing where that is the rest alone and the rest is as it was stored.
+    fn keep_changed(&mut self, part: Part, written: Written, all: bool) -> (Part, Vec<Row>) {
+        let Written { mut rows, tables } = written;
+        let text = digest(rows.first().and_then(|row| row.value.as_deref()).unwrap_or_default());
         let same = self.residence.rests.insert(part.clone(), text) == Some(text);
+        let former = self.residence.tables.insert(part.clone(), tables.clone()).unwrap_or_default();
+        let gone = former.into_iter().filter(|table| !tables.contains(table));
+        rows.extend(gone.map(|table| Row { table, key: String::new(), value: None }));
         if same && rows.len() == 1 && !all {
             rows.clear();
         }
+        (part, rows)
     }
 
     /// A world out of the rows of its head, of Google's APIs and of its cells; what cells hold is read when somebody looks at it.
@@ -355,6 +370,8 @@ impl World {
     ) -> Result<Option<T>, String> {
         let rows = archive.read(&part)?;
         let read = assemble(&rows).map_err(|problem| format!("{part}: {problem}"))?;
+        let tables = rows.iter().filter(|row| !row.table.is_empty()).map(|row| row.table.clone());
+        self.residence.tables.insert(part.clone(), tables.collect());
         if let Some(rest) = rows.iter().find(|row| row.table.is_empty()).and_then(|row| row.value.as_deref())
         {
             self.residence.rests.insert(part, digest(rest));
@@ -383,10 +400,10 @@ impl World {
         let Some(cell) = self.cells.get(id) else { return };
         for key in cell.clusters() {
             self.kubernetes.remove(key);
-            self.residence.rests.remove(&Part::Cluster(key.clone()));
+            self.residence.forget(&Part::Cluster(key.clone()));
         }
         for name in cell.shares() {
-            self.residence.rests.remove(&Part::Share(name.clone()));
+            self.residence.forget(&Part::Share(name.clone()));
         }
         drop(self.exhibitor.take(cell.shares()));
     }

@@ -94,6 +94,8 @@ pub(crate) struct Residence {
     pub(crate) sessions: Vec<i64>,
     /// Digests of the parts' rests as they were last stored; of the head, that of its ids.
     pub(crate) rests: BTreeMap<Part, u64>,
+    /// Names of the parts' tables that are stored.
+    pub(crate) tables: BTreeMap<Part, BTreeSet<String>>,
     /// Digest of the count of requests that was last stored.
     pub(crate) counted: u64,
     /// Whether nothing of it is stored yet.
@@ -576,6 +578,14 @@ impl Cell {
     /// Its shares.
     pub(crate) fn shares(&self) -> &BTreeSet<String> {
         &self.shares
+    }
+}
+
+impl Residence {
+    /// A part is not in memory any more.
+    pub(crate) fn forget(&mut self, part: &Part) {
+        self.rests.remove(part);
+        self.tables.remove(part);
     }
 }
 

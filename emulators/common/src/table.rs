@@ -44,11 +44,13 @@ pub struct Table<K, V> {
     /// What touched rows were when [`Rows::changes`] was last called; `None`: not there.
     before: BTreeMap<K, Option<V>>,
     hidden: bool,
+    /// Whether it is new: what is stored under its name is another table's.
+    new: bool,
 }
 
 impl<K, V> Default for Table<K, V> {
     fn default() -> Self {
-        Self { rows: BTreeMap::new(), before: BTreeMap::new(), hidden: false }
+        Self { rows: BTreeMap::new(), before: BTreeMap::new(), hidden: false, new: true }
     }
 }
 
@@ -81,7 +83,7 @@ impl<'a, K, V> IntoIterator for &'a Table<K, V> {
 impl<K: Ord, V> FromIterator<(K, V)> for Table<K, V> {
     /// The rows count as stored already.
     fn from_iter<I: IntoIterator<Item = (K, V)>>(rows: I) -> Self {
-        Self { rows: rows.into_iter().collect(), before: BTreeMap::new(), hidden: false }
+        Self { rows: rows.into_iter().collect(), before: BTreeMap::new(), hidden: false, new: false }
     }
 }
 
@@ -168,7 +170,8 @@ impl<'de, K: Deserialize<'de> + Ord, V: Deserialize<'de>> Deserialize<'de> for T
     }
 }
 
-/// A row by the text of its key, and the JSON of its value; `None` when it is gone.
+/// A row by the text of its key, and the JSON of its value; `None` when it is gone. An empty key stands for all rows that were
+/// stored so far: no row has one.
 pub type RowChange = (String, Option<String>);
 
 /// A table without its types.
@@ -191,6 +194,9 @@ pub trait Rows {
     /// When the text is no key or no value of this table.
     fn load(&mut self, key: &str, value: Option<&str>) -> Result<(), String>;
 
+    /// All rows that are stored were taken.
+    fn loaded(&mut self) {}
+
     /// Whether the table serialises as an empty one, so that the rest of its part can be stored without it.
     fn hide(&mut self, hidden: bool);
 }
@@ -198,6 +204,10 @@ pub trait Rows {
 impl<K: RowKey, V: Clone + PartialEq + Serialize + DeserializeOwned> Rows for Table<K, V> {
     fn changes(&mut self) -> serde_json::Result<Vec<RowChange>> {
         let mut changes = Vec::new();
+        if self.new && !self.before.is_empty() {
+            self.new = false;
+            changes.push((String::new(), None));
+        }
         for (key, before) in std::mem::take(&mut self.before) {
             let now = self.rows.get(&key);
             if now != before.as_ref() {
@@ -209,6 +219,7 @@ impl<K: RowKey, V: Clone + PartialEq + Serialize + DeserializeOwned> Rows for Ta
 
     fn all(&mut self) -> serde_json::Result<Vec<RowChange>> {
         self.before.clear();
+        self.new = false;
         self.rows.iter().map(|(key, row)| Ok((key.to_text(), Some(serde_json::to_string(row)?)))).collect()
     }
 
@@ -275,6 +286,17 @@ mod tests {
         );
         assert!(!table.is_touched());
         assert_eq!(table.changes().unwrap(), []);
+    }
+
+    #[test]
+    fn a_new_table_takes_the_place_of_what_was_stored() {
+        let mut table = Table::<String, u32>::default();
+        assert_eq!(table.changes().unwrap(), [], "nothing to store");
+        let mut table = Table::<String, u32>::default();
+        table.insert("a".to_owned(), 1);
+        assert_eq!(table.changes().unwrap(), [(String::new(), None), ("a".to_owned(), Some("1".to_owned()))]);
+        table.insert("a".to_owned(), 2);
+        assert_eq!(table.changes().unwrap(), [("a".to_owned(), Some("2".to_owned()))]);
     }
 
     #[test]

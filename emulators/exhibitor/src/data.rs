@@ -4,6 +4,7 @@ use super::shared::Map;
 use super::tree::Tree;
 use super::zookeeper::acl::{self, Acl};
 use crate::api::Time;
+use crate::table::Rows;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -148,17 +149,6 @@ impl Snapshot {
     }
 }
 
-/// What a store has to write of one server's data: see [`Data::take_changed`].
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Changed {
-    /// Paths of znodes.
-    pub znodes: Vec<Arc<str>>,
-    /// Ids of transactions in the log.
-    pub log: Vec<u64>,
-    /// Paths of znodes that the snapshot keeps.
-    pub snapshot: Vec<Arc<str>>,
-}
-
 /// One server's copy of the data. It lives as long as the container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Data {
@@ -217,21 +207,16 @@ impl Data {
         self.nodes.len() + 1
     }
 
-    /// What was added, changed or removed since this was last called, by key; all of it when it never was. What is
-    /// deserialised counts as written.
-    pub(super) fn take_changed(&mut self) -> Changed {
-        Changed {
-            znodes: self.nodes.take_changed(),
-            log: self.log.take_changed(),
-            snapshot: self
-                .snapshot
-                .as_mut()
-                .map(|snapshot| snapshot.before.take_changed())
-                .unwrap_or_default(),
+    /// What is kept row by row, under the owner's name.
+    pub(super) fn tables(&mut self, owner: &str, show: &mut dyn FnMut(&str, &mut dyn Rows)) {
+        show(&format!("znodes/{owner}"), &mut self.nodes);
+        show(&format!("transactions/{owner}"), &mut self.log);
+        if let Some(snapshot) = &mut self.snapshot {
+            show(&format!("snapshot/{owner}"), &mut snapshot.before);
         }
     }
 
-    /// Makes [`Self::take_changed`] return everything: the data has got another owner.
+    /// Nothing of it is stored: the data has got another owner.
     pub(super) fn forget_known(&mut self) {
         self.nodes.forget_known();
         self.log.forget_known();
@@ -457,6 +442,15 @@ mod tests {
         assert_eq!(follower.nodes, leader.nodes);
     }
 
+    /// Keys of the rows that have changed.
+    fn rows(data: &mut Data) -> [Vec<String>; 3] {
+        let mut all = Vec::new();
+        data.tables("one", &mut |_, table| {
+            all.push(table.changes().unwrap().into_iter().map(|(key, _)| key).collect());
+        });
+        all.try_into().unwrap()
+    }
+
     /// Whatever is done after it, a snapshot is the tree as it was; and the store is told of what was done only.
     #[test]
     fn a_snapshot_is_the_tree_at_its_transaction() {
@@ -466,7 +460,7 @@ mod tests {
         }
         data.save();
         let (then, zxid) = (data.nodes.clone(), data.zxid);
-        data.take_changed();
+        rows(&mut data);
         let change = data.change("/a1", b"changed");
         let session = 7;
         let own = Operation::Create {
@@ -484,10 +478,9 @@ mod tests {
         }
         let snapshot = data.snapshot.clone().expect("a snapshot");
         assert_eq!((snapshot.zxid, snapshot.tree(&data.nodes)), (zxid, then));
-        let Changed { znodes, log, snapshot } = data.take_changed();
-        let paths = |paths: &[Arc<str>]| paths.iter().map(|path| path.to_string()).collect::<Vec<_>>();
-        assert_eq!(paths(&znodes), ["/", "/a1", "/a2", "/new"], "/own came and went");
-        assert_eq!(paths(&snapshot), ["/", "/a1", "/a2", "/new", "/own"]);
+        let [znodes, log, snapshot] = rows(&mut data);
+        assert_eq!(znodes, ["/", "/a1", "/a2", "/new"], "/own came and went");
+        assert_eq!(snapshot[1..], ["/", "/a1", "/a2", "/new", "/own"]);
         assert_eq!(log.len(), 2 * 6, "as many are dropped from the log as are added");
     }
 

@@ -30,6 +30,7 @@ mod member;
 mod quorum;
 mod rest;
 mod rolling;
+mod rows;
 mod servers;
 mod shared;
 mod supervise;
@@ -37,7 +38,7 @@ mod timing;
 mod tree;
 mod zookeeper;
 
-pub use data::{Changed, Znode};
+pub use data::Znode;
 pub use health::{Health, Worst};
 pub use member::State;
 pub use servers::{Server, Servers};
@@ -147,6 +148,10 @@ impl Tables for Share {
     fn tables(&mut self, show: &mut dyn FnMut(&str, &mut dyn Rows)) {
         for (host, member) in &mut self.members {
             show(&format!("log/{host}"), &mut member.log);
+            member.data.tables(&format!("of/{host}"), show);
+        }
+        for (volume, data) in &mut self.volumes {
+            data.tables(&format!("on/{volume}"), show);
         }
     }
 }
@@ -232,22 +237,6 @@ impl Shares {
         for share in self.shares.values_mut() {
             share.volumes.retain(|volume, _| !volume.starts_with(prefix));
         }
-    }
-
-    /// What a store has to write of the members' data since this was last called, by share and member, and of the data on
-    /// volumes that no member has mounted, by volume. Entries that changed place count as changed where they are now; those of
-    /// a member or a volume that is gone have to be removed with it.
-    pub fn take_changed(&mut self) -> (BTreeMap<(String, String), Changed>, BTreeMap<String, Changed>) {
-        let of_share = |(name, share): (&String, &mut Share)| {
-            let name = name.clone();
-            let of_member = move |(host, member): (&String, &mut Member)| {
-                ((name.clone(), host.clone()), member.data.take_changed())
-            };
-            share.members.iter_mut().map(of_member).collect::<Vec<_>>()
-        };
-        let members = self.shares.iter_mut().flat_map(of_share).collect();
-        let of_volume = |(volume, data): (&String, &mut Data)| (volume.clone(), data.take_changed());
-        (members, self.volumes.iter_mut().map(of_volume).collect())
     }
 
     /// What a member is known by, of its pod's address or of its name.

@@ -28,18 +28,25 @@ pub(super) struct Map<K, V> {
     len: usize,
     /// The chunks as they were when [`Self::take_changed`] was last called.
     known: Chunks<K, V>,
+    /// Whether it is written as an empty map, see [`Rows::hide`].
+    hidden: bool,
 }
 
 impl<K, V> Default for Map<K, V> {
     fn default() -> Self {
         let chunks = Chunks::default();
-        Self { known: Arc::clone(&chunks), chunks, len: 0 }
+        Self { known: Arc::clone(&chunks), chunks, len: 0, hidden: false }
     }
 }
 
 impl<K, V> Clone for Map<K, V> {
     fn clone(&self) -> Self {
-        Self { chunks: Arc::clone(&self.chunks), len: self.len, known: Arc::clone(&self.known) }
+        Self {
+            chunks: Arc::clone(&self.chunks),
+            len: self.len,
+            known: Arc::clone(&self.known),
+            hidden: self.hidden,
+        }
     }
 }
 
@@ -73,6 +80,24 @@ impl<K, V> Map<K, V> {
     /// Makes [`Self::take_changed`] return every key: the map has got another owner.
     pub(super) fn forget_known(&mut self) {
         self.known = Chunks::default();
+    }
+
+    /// Takes all that there is for stored.
+    pub(super) fn settle(&mut self) {
+        self.known = Arc::clone(&self.chunks);
+    }
+
+    /// Whether nothing of it is stored, so that what is stored under its name is another map's.
+    pub(super) fn is_new(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    pub(super) const fn is_hidden(&self) -> bool {
+        self.hidden
+    }
+
+    pub(super) const fn hide(&mut self, hidden: bool) {
+        self.hidden = hidden;
     }
 }
 
@@ -389,7 +414,8 @@ impl<T: Plain> Plain for Option<T> {
 
 impl<K: Plain, V: Plain> Serialize for Map<K, V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.iter().map(|(key, value)| (key.written(), value.written())))
+        let shown = if self.hidden { 0 } else { self.len };
+        serializer.collect_map(self.iter().take(shown).map(|(key, value)| (key.written(), value.written())))
     }
 }
 
@@ -413,7 +439,7 @@ impl<'de, K: Ord + Clone + Plain, V: Clone + Plain> Visitor<'de> for Reader<K, V
         while let Some((key, value)) = entries.next_entry()? {
             map.insert(K::from_read(key), V::from_read(value));
         }
-        map.known = Arc::clone(&map.chunks);
+        map.settle();
         Ok(map)
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Tree {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Entry {
+pub(super) struct Entry {
     node: Arc<Znode>,
     children: usize,
 }
@@ -166,6 +166,11 @@ impl Tree {
         self.entries.forget_known();
     }
 
+    /// The map that knows what is stored.
+    pub(super) const fn entries(&mut self) -> &mut Map<Arc<str>, Entry> {
+        &mut self.entries
+    }
+
     fn count(&mut self, path: &Arc<str>, before: Option<Share>, after: Option<Share>) {
         if let Some(after) = after {
             self.bytes += path.len() + after.bytes;
@@ -246,7 +251,8 @@ impl<'t> Iterator for Children<'t> {
 /// As a map from path to znode.
 impl Serialize for Tree {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.iter())
+        let shown = if self.entries.is_hidden() { 0 } else { self.len() };
+        serializer.collect_map(self.iter().take(shown))
     }
 }
 
@@ -270,7 +276,7 @@ impl<'de> Visitor<'de> for Reader {
         while let Some((path, node)) = entries.next_entry::<String, Znode>()? {
             tree.insert(&path, Arc::new(node));
         }
-        tree.take_changed();
+        tree.entries.settle();
         Ok(tree)
     }
 }

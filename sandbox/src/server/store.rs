@@ -293,7 +293,11 @@ impl Database {
             // A cluster or share that has changed is read anew by others: only of what they keep must they hear what is gone.
             let keeps_gone = matches!(part, Part::Google | Part::Cells);
             for Row { table, key, value } in rows {
-                if value.is_none() && !keeps_gone {
+                if value.is_none() && key.is_empty() && !table.is_empty() {
+                    transaction
+                        .prepare_cached("DELETE FROM rows WHERE part = ?1 AND tab = ?2")?
+                        .execute(params![name, table])?;
+                } else if value.is_none() && !keeps_gone {
                     transaction
                         .prepare_cached("DELETE FROM rows WHERE part = ?1 AND tab = ?2 AND key = ?3")?
                         .execute(params![name, table, key])?;
