@@ -143,9 +143,11 @@ impl Written {
         part.tables(&mut |name, table: &mut dyn Rows| {
             tables.insert(name.to_owned());
             match if all { table.all() } else { table.changes() } {
-                Ok(changes) => rows.extend(
-                    changes.into_iter().map(|(key, value)| Row { table: name.to_owned(), key, value }),
-                ),
+                Ok(changes) => rows.extend(changes.into_iter().map(|(key, value)| Row {
+                    table: name.to_owned(),
+                    key,
+                    value,
+                })),
                 Err(error) => drop(problem.get_or_insert(error)),
             }
         });
@@ -223,7 +225,8 @@ impl World {
         changes.retain(|(_, rows)| !rows.is_empty());
         let head = Head::of(self);
         let drawn = self.residence.rests.insert(Part::Head, head.digest()) != Some(head.digest());
-        let counted = std::mem::replace(&mut self.residence.counted, digest(&serde_json::to_string(&self.rates)?));
+        let counted =
+            std::mem::replace(&mut self.residence.counted, digest(&serde_json::to_string(&self.rates)?));
         let counted = counted != self.residence.counted;
         let quiet = !moment && !drawn && changes.is_empty() && self.residence.gone.is_empty();
         self.residence.only_counted = quiet && counted;

@@ -3,9 +3,9 @@
 //! Rules live in the serving process, not in the world: the world stays correct, only its callers are mistreated.
 
 use crate::api::{Request, Service};
-use zkprov_emulator_common::glob::glob_matches;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
+use zkprov_emulator_common::glob::glob_matches;
 
 /// One rule: which calls, and what happens to them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

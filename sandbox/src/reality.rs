@@ -20,12 +20,12 @@ mod words;
 
 pub use key::{Api, Constraint, Key, Role, Setting, Switch, SwitchError};
 pub use rates::Rates;
-pub(crate) use rates::are_counted;
 
-use crate::api::{Answer, Request, Service};
+use crate::api::{Request, Service};
 use crate::google::compute::Compute;
 use crate::google::compute::usage::{Metric, Usages};
 use crate::google::container::Container;
+use crate::kubernetes::Answer;
 use crate::world::World;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -309,8 +309,8 @@ impl World {
     /// What stands in each project and region, as quotas count it.
     #[must_use]
     pub fn usages(&self) -> Usages {
-        let mut usages = self.compute.usages();
-        usages.add(&self.container.usages());
+        let mut usages = self.google.compute.usages();
+        usages.add(&self.google.container.usages());
         usages
     }
 }

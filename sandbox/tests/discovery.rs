@@ -8,8 +8,8 @@ use documents::Document;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use zkprov_sandbox::api::{Endpoints, Request, Service};
-use zkprov_sandbox::kubernetes::Answer;
 use zkprov_sandbox::google::container::{Code, Outcome, Settings, Trouble};
+use zkprov_sandbox::kubernetes::Answer;
 use zkprov_sandbox::world::World;
 
 /// Fields that the real v1 API answers, as the captures show, although its document does not know them.

@@ -35,6 +35,15 @@ pub(crate) fn change(bench: &Bench, act: impl FnOnce(&mut World)) {
     });
 }
 
+/// Lets `act` at the stored world as JSON. Nobody else may change it meanwhile.
+pub(crate) fn change_json(bench: &Bench, act: impl FnOnce(&mut Value)) {
+    change(bench, |world| {
+        let mut json = serde_json::to_value(&*world).unwrap();
+        act(&mut json);
+        *world = serde_json::from_value(json).unwrap();
+    });
+}
+
 /// Dates the heartbeat of the only lock. A run that is dead lost its lock a minute after that, by the wall clock.
 fn date_the_lock(bench: &Bench, time: &str) {
     change(bench, |world| {

@@ -50,7 +50,9 @@ impl<K: Key, V: Plain + Clone + PartialEq> Rows for Map<K, V> {
 
     fn all(&mut self) -> serde_json::Result<Vec<RowChange>> {
         self.settle();
-        self.iter().map(|(key, value)| Ok((key.text(), Some(serde_json::to_string(&value.written())?)))).collect()
+        self.iter()
+            .map(|(key, value)| Ok((key.text(), Some(serde_json::to_string(&value.written())?))))
+            .collect()
     }
 
     fn load(&mut self, key: &str, value: Option<&str>) -> Result<(), String> {

@@ -155,13 +155,7 @@ impl Tree {
         self.bytes = other.bytes;
     }
 
-    /// Paths of the znodes that were made, changed or removed since this was last called: what a store has to write. A tree
-    /// that was deserialised has no changes, any other begins with all of its znodes.
-    pub(super) fn take_changed(&mut self) -> Vec<Arc<str>> {
-        self.entries.take_changed()
-    }
-
-    /// Makes [`Self::take_changed`] return every path: the tree has got another owner.
+    /// Nothing of it is stored: the tree has got another owner.
     pub(super) fn forget_known(&mut self) {
         self.entries.forget_known();
     }

@@ -5,7 +5,7 @@ use crate::ids::Ids;
 use std::collections::BTreeMap;
 
 /// The port that [`Containers::handle`] is behind, whatever the container's ports are called.
-pub const PORT: u16 = 8181;
+pub(crate) const PORT: u16 = 8181;
 
 /// What a pod tells the program in its container at the start.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -267,8 +267,9 @@ impl Switch {
             Form::Places => {
                 let places: BTreeSet<String> =
                     value.split(',').map(|place| place.trim().to_owned()).collect();
-                let unknown =
-                    places.iter().find(|place| crate::google::container::places::Place::find(place).is_none());
+                let unknown = places
+                    .iter()
+                    .find(|place| crate::google::container::places::Place::find(place).is_none());
                 if let Some(unknown) = unknown {
                     return Err(SwitchError(format!("{key}: {unknown:?} is no zone or region")));
                 }

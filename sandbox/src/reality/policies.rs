@@ -69,6 +69,7 @@ pub(super) fn spoil_nodes(world: &mut World, request: &Request, response: &Respo
     let Some(operation) = answer.get("name").and_then(Value::as_str) else { return };
     let project = project_of(request);
     let refusals: Vec<(String, String)> = world
+        .google
         .container
         .about_to_make(operation)
         .iter()

@@ -59,11 +59,6 @@ impl Rates {
     }
 }
 
-/// Whether requests of this API are counted.
-pub(crate) fn are_counted(reality: &Reality, request: &Request) -> bool {
-    api_of(&request.service).is_some_and(|api| reality.is_on(Key::Rate(api)))
-}
-
 fn group_of(request: &Request) -> &'static str {
     if request.method == "GET" || request.path.ends_with("/wait") { "Read" } else { "Write" }
 }

@@ -86,11 +86,15 @@ pub(super) fn region_of(zone: &str) -> &str {
     zone.rsplit_once('-').map_or(zone, |(region, _)| region)
 }
 
-pub(crate) fn is_region(name: &str) -> bool {
+/// Whether there is a region of this name.
+#[must_use]
+pub fn is_region(name: &str) -> bool {
     REGIONS.iter().any(|(region, _, _)| *region == name)
 }
 
-pub(crate) fn is_zone(name: &str) -> bool {
+/// Whether there is a zone of this name.
+#[must_use]
+pub fn is_zone(name: &str) -> bool {
     zones().any(|zone| zone == name)
 }
 

@@ -1,6 +1,5 @@
 //! What stands in a project, as the regional quotas of Compute Engine count it.
 
-use super::groups::path_of;
 use super::route::last;
 use super::shape::nat_ip_of;
 use super::{Compute, Document, catalog};
@@ -116,7 +115,7 @@ impl Compute {
     /// What the machines, disks and addresses use that are not GKE's.
     #[must_use]
     pub fn usages(&self) -> Usages {
-        let nodes: BTreeSet<String> = self.nodes.iter().map(path_of).collect();
+        let nodes: BTreeSet<String> = self.nodes.keys().cloned().collect();
         let mut usages = Usages::default();
         for (path, document) in &self.resources {
             let ["projects", project, "zones", zone, kind, _] = path.split('/').collect::<Vec<_>>()[..]

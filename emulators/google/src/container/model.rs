@@ -3,8 +3,8 @@
 use super::places::Place;
 use super::trouble::Condition;
 use crate::api::Time;
-use crate::views::PolicyEngine;
 use crate::rest::sha256_hex;
+use crate::views::PolicyEngine;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 

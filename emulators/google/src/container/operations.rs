@@ -60,7 +60,8 @@ impl Container {
             | Effect::PoolReady
             | Effect::PoolGone
             | Effect::PoolSize(_)
-            | Effect::Fields(_) => Vec::new(),
+            | Effect::Fields(_)
+            | Effect::Refused { .. } => Vec::new(),
         };
         let operation = Operation {
             name: name.clone(),

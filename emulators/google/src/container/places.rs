@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Where a cluster is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Place {
+pub enum Place {
     /// One zone.
     Zone(String),
     /// A region, with nodes in several of its zones.
@@ -15,7 +15,7 @@ pub(crate) enum Place {
 
 impl Place {
     /// The zone or region of this name, if there is one.
-    pub(crate) fn find(name: &str) -> Option<Self> {
+    pub fn find(name: &str) -> Option<Self> {
         match () {
             () if catalog::is_region(name) => Some(Self::Region(name.to_owned())),
             () if catalog::is_zone(name) => Some(Self::Zone(name.to_owned())),
@@ -29,14 +29,14 @@ impl Place {
     }
 
     /// Name of the zone or region.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         match self {
             Self::Zone(name) | Self::Region(name) => name,
         }
     }
 
     /// `zones/Z` or `locations/R`: how links and messages name it.
-    pub(crate) fn link(&self) -> String {
+    pub fn link(&self) -> String {
         match self {
             Self::Zone(name) => format!("zones/{name}"),
             Self::Region(name) => format!("locations/{name}"),
@@ -44,7 +44,7 @@ impl Place {
     }
 
     /// The region it is in.
-    pub(crate) fn region(&self) -> &str {
+    pub fn region(&self) -> &str {
         match self {
             Self::Zone(name) => name.rsplit_once('-').map_or(name, |(region, _)| region),
             Self::Region(name) => name,
@@ -52,14 +52,14 @@ impl Place {
     }
 
     /// Zones a cluster here has nodes in unless it names others: its own, or three of the region.
-    pub(crate) fn node_zones(&self) -> Vec<String> {
+    pub fn node_zones(&self) -> Vec<String> {
         let mut zones = self.all_zones();
         zones.truncate(3);
         zones
     }
 
     /// Its own zone, or all of the region.
-    pub(crate) fn all_zones(&self) -> Vec<String> {
+    pub fn all_zones(&self) -> Vec<String> {
         match self {
             Self::Zone(name) => vec![name.clone()],
             Self::Region(name) => {
@@ -70,13 +70,13 @@ impl Place {
     }
 
     /// Whether a zone is this one or in this region.
-    pub(crate) fn holds(&self, zone: &str) -> bool {
+    pub fn holds(&self, zone: &str) -> bool {
         matches!(Self::find(zone), Some(Self::Zone(zone)) if zone.starts_with(&format!("{}-", self.region())))
     }
 }
 
 /// Whether a family has Hyperdisk only.
-pub(crate) fn hyperdisk_only(machine_type: &str) -> bool {
+pub fn hyperdisk_only(machine_type: &str) -> bool {
     matches!(machine_type.split('-').next(), Some("c4" | "c4a" | "c4d" | "n4"))
 }
 

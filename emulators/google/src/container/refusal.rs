@@ -55,7 +55,13 @@ impl Container {
         let wanted = match running.filter(about).map(|operation| &operation.effect) {
             Some(Effect::PoolSize(size)) => size * zones,
             Some(Effect::ClusterReady | Effect::PoolReady) => pool.initial * zones,
-            Some(Effect::ClusterGone | Effect::PoolGone | Effect::Fields(_) | Effect::Refused { .. })
+            Some(
+                Effect::ClusterGone
+                | Effect::PoolGone
+                | Effect::Fields(_)
+                | Effect::Refused { .. }
+                | Effect::Broken(_),
+            )
             | None => 0,
         };
         wanted.max(present)

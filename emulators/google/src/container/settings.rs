@@ -4,8 +4,8 @@ use super::Container;
 use super::model::Operation;
 use super::trouble::{Code, Outcome};
 use crate::api::Time;
-use zkprov_emulator_common::glob::glob_matches;
 use serde::{Deserialize, Serialize};
+use zkprov_emulator_common::glob::glob_matches;
 
 /// Switches of GKE. A new world has all of them off.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

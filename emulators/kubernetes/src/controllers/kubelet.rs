@@ -102,7 +102,12 @@ impl Kubelet {
     }
 
     /// Does what is due.
-    pub(super) fn run(&mut self, registry: &mut Registry<'_>, shares: &mut dyn Containers, outside: Outside<'_>) {
+    pub(super) fn run(
+        &mut self,
+        registry: &mut Registry<'_>,
+        shares: &mut dyn Containers,
+        outside: Outside<'_>,
+    ) {
         if self.seen != registry.store.revision() {
             self.adopt(registry, shares);
         }

@@ -92,7 +92,12 @@ impl Controllers {
     }
 
     /// Does what is due.
-    pub(super) fn run(&mut self, registry: &mut Registry<'_>, shares: &mut dyn Containers, outside: Outside<'_>) {
+    pub(super) fn run(
+        &mut self,
+        registry: &mut Registry<'_>,
+        shares: &mut dyn Containers,
+        outside: Outside<'_>,
+    ) {
         let Outside { policies, .. } = outside;
         if policies == PolicyEngine::None && self.walled {
             self.walled = network::run(registry.store, policies, shares);

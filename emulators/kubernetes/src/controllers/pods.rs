@@ -273,7 +273,12 @@ mod tests {
 
     #[test]
     fn mounts_fail_as_the_server_is() {
-        let export = |up: bool| Export { network: String::new(), names: vec!["fs".to_owned()], path: "/data".to_owned(), up };
+        let export = |up: bool| Export {
+            network: String::new(),
+            names: vec!["fs".to_owned()],
+            path: "/data".to_owned(),
+            up,
+        };
         assert_eq!(export_failure("fs", "/data", &[export(true)]), None);
         assert_eq!(export_failure("fs", "/data/sub", &[export(true)]), None);
         assert!(

@@ -128,8 +128,12 @@ fn scaling_down_takes_the_cheapest_pods() {
 #[test]
 fn what_keeps_pods_from_running_is_told() {
     let mut bench = Bench::new(1);
-    bench.exports =
-        vec![Export { network: String::new(), names: vec!["singlefs-1-vm".to_owned()], path: "/data".to_owned(), up: false }];
+    bench.exports = vec![Export {
+        network: String::new(),
+        names: vec!["singlefs-1-vm".to_owned()],
+        path: "/data".to_owned(),
+        up: false,
+    }];
     bench.make(DEPLOYMENTS, &exhibitor(1));
     let mut image = deployment("image", 1);
     image["spec"]["template"]["spec"]["containers"][0]["image"] = json!("example.com/does-not-exist:1");

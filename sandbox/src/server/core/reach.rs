@@ -35,7 +35,13 @@ impl Core {
             if let Some((key, _)) = by_address {
                 return Reach::Cluster(key.clone());
             }
-            match inner.world.google.container.dns_endpoint(host).filter(|_| port.is_none_or(|port| port == 443)) {
+            match inner
+                .world
+                .google
+                .container
+                .dns_endpoint(host)
+                .filter(|_| port.is_none_or(|port| port == 443))
+            {
                 Some((key, true)) => Reach::Cluster(key),
                 Some((_, false)) => Reach::Closed,
                 None => Reach::Unknown,

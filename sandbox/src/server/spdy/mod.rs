@@ -262,7 +262,8 @@ impl Forward {
                     }
                 }
             };
-            let (served, ()) = tokio::join!(zookeeper::serve(&core, (&address.0, &address.1), port, wire, running), relay);
+            let (served, ()) =
+                tokio::join!(zookeeper::serve(&core, (&address.0, &address.1), port, wire, running), relay);
             if let Err(why) = served {
                 let text = format!("error forwarding port {port} to pod {pod}: {why}");
                 let _ = outgoing.send(frames::data(error, text.as_bytes(), false)).await;
