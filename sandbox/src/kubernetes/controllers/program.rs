@@ -40,10 +40,10 @@ pub(super) fn ending(pod: &Value) -> Option<Ending> {
     for container in items(pod, "/spec/containers") {
         let parts = ["/command", "/args"].into_iter().flat_map(|part| items(container, part));
         let words: Vec<&str> = parts.filter_map(Value::as_str).collect();
-        let own = match known(&words) {
-            _ if is_backup(container) => Ending { at: NO_BACKUP, code: 1 },
-            Some(known) => known.ending()?,
-            None => unknown?,
+        let own = if is_backup(container) {
+            Ending { at: NO_BACKUP, code: 1 }
+        } else {
+            known(&words).map_or(unknown, Known::ending)?
         };
         let worst = last.map_or(own.code, |last| last.code.max(own.code));
         last = Some(Ending { at: last.map_or(own.at, |last| last.at.max(own.at)), code: worst });
