@@ -1,5 +1,6 @@
-//! Container logs: of Exhibitor, its own log; other containers are silent.
+//! Container logs: of Exhibitor, its own log; of a backup, why it was not taken; other containers are silent.
 
+use super::controllers::program;
 use super::failure::Failure;
 use super::kind::Kind;
 use super::route::Target;
@@ -43,6 +44,13 @@ pub(super) fn answer(
     if let Some(reason) = status.and_then(|status| tree::text(status, "/state/waiting/reason")) {
         let why = format!("container {container:?} in pod {name:?} is waiting to start: {reason}");
         return Err(Failure::bad_request(why));
+    }
+    let backs_up = containers
+        .iter()
+        .any(|item| tree::text(item, "/name") == Some(container) && program::is_backup(item));
+    if backs_up {
+        let why = "error: the embedded cloud does not run zkprov in its pods: no backup was taken\n";
+        return Ok(Response::text(200, "text/plain", why));
     }
     let lines =
         tree::text(pod, "/status/podIP").map(|address| exhibitor_log(address, shares, context, request));

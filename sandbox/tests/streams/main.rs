@@ -210,3 +210,34 @@ async fn four_letter_words_are_answered_on_the_port() {
         assert_eq!(bench.say(&pod, b"\xff\xff\xff\xff").await, b"");
     }
 }
+
+#[tokio::test]
+async fn images_are_refused_where_the_sandbox_is_told_so() {
+    const OLD: &str = "mbabineau/zookeeper-exhibitor";
+    let bench = Bench::serving(1).await;
+    let none = serde_json::json!({"schema1Refused": false, "denied": [], "missing": []});
+    let get = serde_json::json!({});
+    assert_eq!(bench.admin("GET", "images", &get).await, (200, none));
+    let faults = serde_json::json!({"schema1Refused": true, "denied": ["eu-docker.pkg.dev/p"], "missing": ["nginx:9"]});
+    assert_eq!(bench.admin("PUT", "images", &faults).await, (200, faults.clone()));
+    assert_eq!(bench.admin("GET", "images", &get).await, (200, faults));
+    let (code, why) = bench.admin("PUT", "images", &serde_json::json!({"schema2Refused": true})).await;
+    assert!(code == 400 && why["message"].as_str().unwrap().contains("schema2Refused"), "{code} {why}");
+
+    let pods = "/api/v1/namespaces/default/pods";
+    let images =
+        [("old", OLD), ("denied", "eu-docker.pkg.dev/p/r/i:1"), ("missing", "nginx:9"), ("good", "nginx:8")];
+    for (name, image) in images {
+        let pod = serde_json::json!({"metadata": {"name": name}, "spec": {"containers": [{"name": "c", "image": image}]}});
+        bench.call("POST", pods, &pod).await;
+    }
+    bench.sandbox.advance(Duration::from_secs(30)).unwrap();
+    for (name, image) in images {
+        let status = bench.call("GET", &format!("{pods}/{name}"), &get).await["status"].clone();
+        let waiting = &status["containerStatuses"][0]["state"]["waiting"];
+        let pulls = waiting["reason"].as_str().is_some_and(|reason| reason.contains("ImagePull"));
+        assert_eq!(pulls, name != "good", "{image}: {status}");
+    }
+    // What runs already goes on.
+    assert_eq!(bench.modes(), [Some("standalone")]);
+}

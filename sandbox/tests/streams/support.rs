@@ -73,6 +73,13 @@ impl Bench {
         answer
     }
 
+    /// Asks the sandbox itself; the code and the body of its answer.
+    pub(crate) async fn admin(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let base = self.sandbox.compute.strip_prefix("http://").unwrap();
+        let stream = TcpStream::connect(base).await.unwrap();
+        ask(stream, method, &format!("/_sandbox/{path}"), &body.to_string()).await
+    }
+
     /// Lets virtual time go by until something holds. After 2,000 virtual seconds it is up to the clients alone, which do what they
     /// do in real time and need a processor for it.
     pub(crate) async fn until(&self, holds: impl Fn(&Self) -> bool) {

@@ -15,7 +15,7 @@ mod network;
 mod pods;
 mod policies;
 mod probes;
-mod program;
+pub(super) mod program;
 mod replicaset;
 mod rollout;
 mod scheduler;

@@ -18,9 +18,17 @@ pub(super) struct Ending {
     pub(super) code: u8,
 }
 
+/// Milliseconds that zkprov takes to fail.
+const NO_BACKUP: Time = 1_000;
+
+/// Whether a container is to take a backup with zkprov itself. It must not seem to have taken one.
+pub(crate) fn is_backup(container: &Value) -> bool {
+    matches!(items(container, "/args"), [first, second, ..] if first == "backup" && second == "--in-cluster")
+}
+
 /// How the programs of a pod end after their start, if they do: all of them, when the last one has. `sleep`, `true`, `false`
 /// and `sh -c 'exit N'` do as they say; a program that is not known runs on, unless a Job waits for it: then it succeeds
-/// after a moment. Pods that always start their containers again are taken to hold programs that run on.
+/// after a moment. zkprov's own backups fail, since nothing takes them. Pods that always start their containers again are taken to hold programs that run on.
 pub(super) fn ending(pod: &Value) -> Option<Ending> {
     if restarts(pod) == Restarts::Always || pods::exhibitor(pod).is_some() {
         return None;
@@ -32,7 +40,11 @@ pub(super) fn ending(pod: &Value) -> Option<Ending> {
     for container in items(pod, "/spec/containers") {
         let parts = ["/command", "/args"].into_iter().flat_map(|part| items(container, part));
         let words: Vec<&str> = parts.filter_map(Value::as_str).collect();
-        let own = known(&words).map_or(unknown, Known::ending)?;
+        let own = if is_backup(container) {
+            Ending { at: NO_BACKUP, code: 1 }
+        } else {
+            known(&words).map_or(unknown, Known::ending)?
+        };
         let worst = last.map_or(own.code, |last| last.code.max(own.code));
         last = Some(Ending { at: last.map_or(own.at, |last| last.at.max(own.at)), code: worst });
     }
@@ -118,5 +130,8 @@ mod tests {
         assert_eq!(ends("OnFailure", "Job", &[&["sh", "-c", "exit 3"]]), Some((0, 3)));
         assert_eq!(ends("OnFailure", "Job", &[&["sh", "-c", "true; false"]]), Some((MOMENT, 0)));
         assert_eq!(ends("Always", "Job", &[&["true"]]), None);
+        let mut backup = pod("Never", "Job", &[&[]]);
+        backup["spec"]["containers"][0]["args"] = json!(["backup", "--in-cluster", "--to", "/backups"]);
+        assert_eq!(ending(&backup), Some(Ending { at: NO_BACKUP, code: 1 }), "it does not seem to be taken");
     }
 }

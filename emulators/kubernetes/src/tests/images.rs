@@ -2,7 +2,7 @@
 
 use super::workloads::{PODS, waiting};
 use super::*;
-use crate::kubernetes::ImageFaults;
+use crate::ImageFaults;
 
 const IMAGE: &str = "eu-docker.pkg.dev/p/r/exhibitor:1";
 
