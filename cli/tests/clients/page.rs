@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 use zkprov_tests::{Bench, root};
 
 /// A Chromium that runs without a window.
@@ -23,7 +22,7 @@ fn exhibitors_page_shows_members_and_znodes_and_restarts_a_member() {
     let pictures = std::env::var_os("ZKPROV_KEEP_PICTURES").map_or_else(|| bench.path("."), PathBuf::from);
     let script = root().join("cli/tests/clients/page.py");
     let used = bench.program("python3").args([&script, &browser()]).args([&url]).args([&pictures]);
-    let used = used.limit(Duration::from_secs(600)).run().exits(0);
+    let used = used.run().exits(0);
 
     let members: Vec<&str> = used.out.lines().filter(|line| line.starts_with("member 10.8.")).collect();
     assert_eq!(members.len(), 3, "{used}");

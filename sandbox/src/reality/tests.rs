@@ -4,7 +4,8 @@ mod details;
 mod walk;
 
 use super::{Change, Reality, Switch};
-use crate::api::{Answer, Endpoints, Request, Service};
+use crate::api::{Endpoints, Request, Service};
+use crate::kubernetes::Answer;
 use crate::world::World;
 use serde_json::{Value, json};
 

@@ -2,7 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a broken recording ends the test")]
 
 use serde_json::{Value, json};
-use zkprov_sandbox::api::{Answer, Endpoints, Request, Response, Service, decode_query};
+use zkprov_sandbox::api::{Endpoints, Request, Response, Service, decode_query};
+use zkprov_sandbox::kubernetes::Answer;
 use zkprov_sandbox::world::World;
 
 const COMPUTE: &str = include_str!("../fixtures/gcloud/compute.http");

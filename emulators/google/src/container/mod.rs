@@ -19,8 +19,6 @@ mod replace;
 mod route;
 mod settings;
 mod settle;
-#[cfg(test)]
-mod tests;
 mod trouble;
 mod update;
 mod upgrades;

@@ -195,7 +195,8 @@ mod tests {
     #[test]
     fn refused_machines_are_named_as_machines_are() {
         let base = "gke-c-default-pool-0a1b2c3d".to_owned();
-        let name = first_machine(&Group { zone: String::new(), base: base.clone(), nodes: Vec::new() });
+        let name =
+            first_machine(&Group { zone: String::new(), base: base.clone(), nodes: Vec::new(), missing: 0 });
         assert_eq!(name.strip_prefix(&format!("{base}-")).map(str::len), Some(4));
     }
 }

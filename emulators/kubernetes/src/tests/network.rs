@@ -2,7 +2,7 @@
 
 use super::workloads::{PODS, exhibitor};
 use super::*;
-use crate::api::PodStream;
+use crate::answer::PodStream;
 
 const POLICIES: &str = "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies";
 const ENGINES: [PolicyEngine; 2] = [PolicyEngine::Calico, PolicyEngine::Cilium];

@@ -326,7 +326,7 @@ fn a_node_that_is_reset_keeps_its_pods_and_none_of_their_addresses() {
     };
     let (reset, other) = (told(&mut bench, "node-0"), told(&mut bench, "node-1"));
     let now = bench.now;
-    bench.cluster.reset_node("node-0", &mut bench.programs, now);
+    bench.cluster.reset_node("node-0", &mut bench.shares, now);
     bench.pass(20_000);
     // Nobody tells the API server yet.
     assert_eq!(told(&mut bench, "node-0"), reset);

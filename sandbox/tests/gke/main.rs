@@ -1,18 +1,23 @@
+//! GKE as its clients see it: clusters and node pools by requests alone, and what upgrades do to an ensemble.
+
+#![expect(clippy::unwrap_used, reason = "what is not there fails the test")]
+
 mod autopilot;
 mod regional;
 mod troubles;
 mod upgrades;
 
-use crate::World;
-use crate::api::{Answer, Endpoints, Request, Response, Service};
-use crate::views::PolicyEngine;
 use serde_json::{Value, json};
+use zkprov_sandbox::api::{Endpoints, Request, Response, Service};
+use zkprov_sandbox::kubernetes::Answer;
+use zkprov_sandbox::views::PolicyEngine;
+use zkprov_sandbox::world::World;
 
 const ZONE: &str = "/v1/projects/p/locations/us-east1-d";
 const START: u64 = 1_800_000_000_000;
 
 /// The share of the ensemble.
-const SHARE: &str = "files.example:/data";
+const SHARE: &str = "projects/p/global/networks/default files.example:/data";
 
 struct Gke {
     world: World,

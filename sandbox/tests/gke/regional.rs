@@ -175,7 +175,10 @@ fn a_zonal_control_plane_is_away_while_it_is_upgraded_if_that_is_switched_on() {
         gke.ok("PUT", &format!("{place}/clusters/cluster-1"), &upgrade);
     }
     assert_eq!(away(&gke), [false, false]);
-    let settings = crate::container::Settings { zonal_upgrades_take_api_away: true, ..Default::default() };
+    let settings = zkprov_sandbox::google::container::Settings {
+        zonal_upgrades_take_api_away: true,
+        ..Default::default()
+    };
     gke.world.google.container.set_settings(settings, gke.world.now);
     assert_eq!(away(&gke), [true, false]);
     gke.pass(30);

@@ -1,7 +1,7 @@
 //! Creations that fail, and clusters that are not well.
 
 use super::*;
-use crate::container::{Code, Outcome, Settings, Trouble};
+use zkprov_sandbox::google::container::{Code, Outcome, Settings, Trouble};
 
 fn trouble(code: Code, outcome: Outcome) -> Trouble {
     Trouble { cluster: None, pool: None, code, outcome, times: None }

@@ -1,7 +1,7 @@
 //! Upgrades that GKE begins by itself, and how nodes are replaced.
 
 use super::*;
-use crate::container::{Settings, Upgrades};
+use zkprov_sandbox::google::container::{Settings, Upgrades};
 
 const CLUSTER: &str = "p/us-east1-d/cluster-1";
 const POOL: &str = "/clusters/cluster-1/nodePools/default-pool";
