@@ -69,7 +69,9 @@ impl Reference {
     /// Whether an entry of a list names this image, its repository, or what that begins with.
     fn is_in(&self, entry: &str) -> bool {
         let entry = entry.trim_end_matches('/');
-        let host = entry.split('/').next().unwrap_or_default();
+        let head = entry.split('/').next().unwrap_or_default();
+        // Alone, what follows a colon is a tag rather than a port.
+        let host = if entry.contains('/') { head } else { head.split(':').next().unwrap_or_default() };
         let spelled: Vec<String> = match (is_host(host), entry.contains('/')) {
             (true, _) => vec![entry.to_owned()],
             (false, true) => vec![format!("docker.io/{entry}")],
@@ -104,7 +106,10 @@ impl ImageFaults {
         let reference = Reference::parse(image);
         let listed = |list: &[String]| list.iter().any(|entry| reference.is_in(entry));
         let hub = reference.host == "docker.io";
-        if is_nowhere(image) || (listed(&self.missing) && !hub) {
+        // Docker Hub tells of a tag that is not there, and not of a repository.
+        let tagged = |entry: &&String| entry.rsplit('/').next().is_some_and(|last| last.contains([':', '@']));
+        let told = !hub || self.missing.iter().filter(tagged).any(|entry| reference.is_in(entry));
+        if is_nowhere(image) || (listed(&self.missing) && told) {
             let why = reference.unresolved(&format!("{}: not found", reference.full()));
             return Some(format!("rpc error: code = NotFound desc = {why}"));
         }
@@ -174,6 +179,10 @@ mod tests {
         let tagged = faults(&[], &["eu-docker.pkg.dev/p/r/i:2"]);
         assert!(tagged.refusal("eu-docker.pkg.dev/p/r/i:2", 36).is_some());
         assert_eq!(tagged.refusal("eu-docker.pkg.dev/p/r/i:1", 36), None);
+        let why = |entry| faults(&[], &[entry]).refusal("nginx:9", 36).unwrap_or_default();
+        assert!(why("nginx:9").ends_with("docker.io/library/nginx:9: not found"));
+        assert!(why("nginx").contains("pull access denied"));
+        assert_eq!(why("nginx:1.9"), "");
     }
 
     #[test]
