@@ -10,9 +10,9 @@ import discovery
 # The bodies that the emulator accepts. What they consist of follows from these.
 BODIES = [
     "AccessConfig", "Address", "AttachedDisk", "Disk", "DisksAddResourcePoliciesRequest", "DisksRemoveResourcePoliciesRequest",
-    "DisksResizeRequest", "Firewall", "Instance", "InstancesSetLabelsRequest", "InstancesSetMachineTypeRequest",
+    "DisksResizeRequest", "Firewall", "GlobalSetLabelsRequest", "Instance", "InstancesSetLabelsRequest", "InstancesSetMachineTypeRequest",
     "InstancesSetServiceAccountRequest", "InstancesStartWithEncryptionKeyRequest", "Metadata", "RegionSetLabelsRequest",
-    "ResourcePolicy", "Scheduling", "ShieldedInstanceConfig", "Tags", "ZoneSetLabelsRequest",
+    "ResourcePolicy", "Scheduling", "ShieldedInstanceConfig", "Snapshot", "Tags", "ZoneSetLabelsRequest",
 ]
 
 

@@ -11,11 +11,11 @@ HEAD = """\
 # The kinds that are served, by group. What they consist of follows from these.
 KINDS = {
     "admissionregistration.v1": ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"],
-    "apps.v1": ["Deployment", "ReplicaSet", "StatefulSet"],
+    "apps.v1": ["DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"],
     "autoscaling.v1": ["Scale"],
     "batch.v1": ["CronJob", "Job"],
     "coordination.v1": ["Lease"],
-    "core.v1": ["ConfigMap", "Endpoints", "Event", "Namespace", "Node", "Pod", "Secret", "Service", "ServiceAccount"],
+    "core.v1": ["ConfigMap", "Endpoints", "Event", "Namespace", "Node", "Pod", "ReplicationController", "Secret", "Service", "ServiceAccount"],
     "discovery.v1": ["EndpointSlice"],
     "networking.v1": ["NetworkPolicy"],
     "policy.v1": ["Eviction", "PodDisruptionBudget"],
