@@ -128,6 +128,8 @@ pub(crate) fn fill(part: &mut dyn Tables, rows: &[Row]) -> Result<(), String> {
 pub(crate) struct Written {
     /// Its rest first, then rows of its tables.
     rows: Vec<Row>,
+    /// Digest of the rest, whatever time the part's own clock shows.
+    digest: u64,
     /// Names of its tables.
     tables: BTreeSet<String>,
 }
@@ -138,7 +140,9 @@ impl Written {
     /// # Errors
     /// When a value has no JSON.
     fn of<T: Tables + Serialize>(part: &mut T, all: bool) -> serde_json::Result<Self> {
-        let mut rows = vec![Row { table: String::new(), key: String::new(), value: Some(part.rest()?) }];
+        let rest = part.rest()?;
+        let digest = rest_digest(part, &rest)?;
+        let mut rows = vec![Row { table: String::new(), key: String::new(), value: Some(rest) }];
         let (mut tables, mut problem) = (BTreeSet::new(), None);
         part.tables(&mut |name, table: &mut dyn Rows| {
             tables.insert(name.to_owned());
@@ -151,8 +155,18 @@ impl Written {
                 Err(error) => drop(problem.get_or_insert(error)),
             }
         });
-        problem.map_or(Ok(Self { rows, tables }), Err)
+        problem.map_or(Ok(Self { rows, digest, tables }), Err)
     }
+}
+
+/// Digest of a part's rest, without the time of its own clock.
+fn rest_digest<T: Tables + Serialize>(part: &mut T, rest: &str) -> serde_json::Result<u64> {
+    let Some(time) = part.clock().map(std::mem::take) else { return Ok(digest(rest)) };
+    let timeless = part.rest();
+    if let Some(clock) = part.clock() {
+        *clock = time;
+    }
+    timeless.map(|text| digest(&text))
 }
 
 /// Tells one text from another.
@@ -239,9 +253,8 @@ impl World {
 
     /// What of a part has changed; nothing where that is the rest alone and the rest is as it was stored.
     fn keep_changed(&mut self, part: Part, written: Written, all: bool) -> (Part, Vec<Row>) {
-        let Written { mut rows, tables } = written;
-        let text = digest(rows.first().and_then(|row| row.value.as_deref()).unwrap_or_default());
-        let same = self.residence.rests.insert(part.clone(), text) == Some(text);
+        let Written { mut rows, digest, tables } = written;
+        let same = self.residence.rests.insert(part.clone(), digest) == Some(digest);
         let former = self.residence.tables.insert(part.clone(), tables.clone()).unwrap_or_default();
         let gone = former.into_iter().filter(|table| !tables.contains(table));
         rows.extend(gone.map(|table| Row { table, key: String::new(), value: None }));
@@ -366,19 +379,21 @@ impl World {
         Ok(())
     }
 
-    fn read_part<T: Tables + DeserializeOwned>(
+    fn read_part<T: Tables + Serialize + DeserializeOwned>(
         &mut self,
         archive: &Archive,
         part: Part,
     ) -> Result<Option<T>, String> {
         let rows = archive.read(&part)?;
-        let read = assemble(&rows).map_err(|problem| format!("{part}: {problem}"))?;
-        let tables = rows.iter().filter(|row| !row.table.is_empty()).map(|row| row.table.clone());
-        self.residence.tables.insert(part.clone(), tables.collect());
-        if let Some(rest) = rows.iter().find(|row| row.table.is_empty()).and_then(|row| row.value.as_deref())
-        {
-            self.residence.rests.insert(part, digest(rest));
+        let of_part = |problem: String| format!("{part}: {problem}");
+        let mut read: Option<T> = assemble(&rows).map_err(of_part)?;
+        if let Some(read) = &mut read {
+            let rest = read.rest().map_err(|error| of_part(error.to_string()))?;
+            let digest = rest_digest(read, &rest).map_err(|error| of_part(error.to_string()))?;
+            self.residence.rests.insert(part.clone(), digest);
         }
+        let tables = rows.iter().filter(|row| !row.table.is_empty()).map(|row| row.table.clone());
+        self.residence.tables.insert(part, tables.collect());
         Ok(read)
     }
 

@@ -3,6 +3,7 @@
 //! A [`Table`] is a sorted map that knows which of its rows were touched since it was asked last, and what they were before. A part
 //! of the world lists its tables by [`Tables`]; whatever else it has is small, and is stored as one row, the *rest*.
 
+use crate::api::Time;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Borrow;
@@ -244,6 +245,11 @@ impl<K: RowKey, V: Clone + PartialEq + Serialize + DeserializeOwned> Rows for Ta
 pub trait Tables {
     /// Shows every table with its name, which no other table of this part has.
     fn tables(&mut self, show: &mut dyn FnMut(&str, &mut dyn Rows));
+
+    /// The part's own clock, if it has one: that it goes on is no change of the part.
+    fn clock(&mut self) -> Option<&mut Time> {
+        None
+    }
 
     /// The part without the rows of its tables.
     ///

@@ -154,6 +154,10 @@ impl Tables for Share {
             data.tables(&format!("on/{volume}"), show);
         }
     }
+
+    fn clock(&mut self) -> Option<&mut Time> {
+        Some(&mut self.clock)
+    }
 }
 
 impl Shares {
