@@ -217,7 +217,7 @@ impl World {
     #[must_use]
     pub fn next_event(&self) -> Option<Time> {
         let cells = self.cells.keys().filter_map(|id| self.next_event_in(id));
-        self.google.next_event().into_iter().chain(cells).min()
+        self.google.next_event().into_iter().chain(self.rates.next_event()).chain(cells).min()
     }
 
     /// Of a cell that is in memory.

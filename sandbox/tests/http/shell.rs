@@ -68,7 +68,7 @@ async fn a_damaged_or_foreign_state_is_refused_and_left_as_it_is() {
         (|state| state[71] = 0, "not written by zkprov"),
     ] {
         let dir = tempfile::tempdir().unwrap();
-        drop(start(kept(dir.path())).await.unwrap());
+        start(kept(dir.path())).await.unwrap().stop().await;
         let file = dir.path().join("world.db");
         let mut state = fs::read(&file).unwrap();
         damage(&mut state);
