@@ -1,7 +1,7 @@
 //! Members with volumes, with the whole binary, and kubectl for what people do to them.
 
 use super::{Cloud, kubectl};
-use zkprov_tests::{Output, Program, example};
+use zkprov_tests::{Output, Program, example, wait_for};
 
 /// Exhibitor in one member, through the API server.
 const EXHIBITOR: &str = "/api/v1/namespaces/default/pods/exhibitor-0:8181/proxy/exhibitor/v1";
@@ -29,7 +29,12 @@ fn all_pods_are_deleted_at_once_and_every_znode_is_there_when_they_are_back() {
 
     told("delete pods -l app=exhibitor --grace-period=0 --force");
     told("wait --for=condition=Ready pod -l app=exhibitor --timeout=20m");
-    cloud.zkprov("status --check").run().exits(0).says(&["exhibitor-0.exhibitor-members.default.svc"]);
+    // A pod is ready when its ZooKeeper serves; its Exhibitor looks up to a check period later.
+    let settled = wait_for("the members to be settled", || {
+        let status = cloud.zkprov("status --check").run();
+        if status.status == Some(0) { Ok(status) } else { Err(status.out) }
+    });
+    settled.says(&["exhibitor-0.exhibitor-members.default.svc"]);
     told(&read).says(&["\"str\":\"hi\""]);
     cloud.zkprov("plan --detailed-exitcode").run().exits(0).says(&["no changes"]);
 
