@@ -1,35 +1,23 @@
 //! Files: none too long, none that names a place of one machine, and every example walked by a test.
 
 use crate::repository;
-use crate::source::{files, relative};
+use crate::source::{CRATES, files, relative};
 use std::fs;
 use std::path::PathBuf;
 
 /// The longest source file.
 const LINES: usize = 600;
 
-/// Folders with text of ours.
-const OURS: &[&str] = &[
-    "plans",
-    "templates",
-    "engine",
-    "cli",
-    "sandbox",
-    "tests",
-    "examples",
-    "docs",
-    "benches",
-    "images",
-    ".ci",
-    ".github",
-];
+/// Folders with text of ours, beside those of the crates.
+const BESIDE: &[&str] = &["examples", "docs", "benches", "images", ".ci", ".github"];
 
 /// Endings of text.
 const ENDINGS: &[&str] = &["rs", "md", "yaml", "yml", "j2", "sh", "toml", "json", "py", "txt"];
 
 fn ours() -> Vec<PathBuf> {
-    let below = OURS
+    let below = CRATES
         .iter()
+        .chain(BESIDE)
         .flat_map(|folder| ENDINGS.iter().flat_map(move |ending| files(&repository().join(folder), ending)));
     let beside = fs::read_dir(repository()).unwrap().map(|entry| entry.unwrap().path());
     let beside = beside.filter(|path| {

@@ -1,8 +1,10 @@
 //! Which crate may depend on which, by `cargo metadata`.
 
 use crate::repository;
+use crate::source::CRATES;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
 
@@ -183,6 +185,23 @@ fn our_crates_depend_on_each_other_in_one_direction() {
     let listed: BTreeSet<&str> = DIRECTION.iter().map(|(name, _)| *name).collect();
     let members: BTreeSet<&str> = ours.values().map(|name| name.as_str()).collect();
     assert_eq!(listed, members, "a new crate needs a place in DIRECTION");
+}
+
+#[test]
+fn every_crate_is_where_the_rules_look() {
+    let metadata = metadata();
+    let ours = metadata["packages"].as_array().unwrap().iter();
+    let ours = ours.filter(|package| package["source"].is_null());
+    let folders: Vec<&Path> = ours.map(|package| Path::new(text(package, "manifest_path"))).collect();
+    assert!(folders.len() >= DIRECTION.len(), "{folders:?}");
+    for manifest in folders {
+        let known = |folder: &&str| manifest.starts_with(repository().join(folder));
+        assert!(
+            CRATES.iter().any(|folder| known(folder)),
+            "{}: name its folder in CRATES",
+            manifest.display()
+        );
+    }
 }
 
 #[test]

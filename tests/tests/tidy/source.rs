@@ -6,6 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+/// Folders of our crates. A test over `cargo metadata` holds that each crate is below one of them.
+pub(crate) const CRATES: &[&str] = &["plans", "templates", "engine", "cli", "emulators", "sandbox", "tests"];
+
 /// A source file of a crate, without its tests.
 pub(crate) struct Source {
     /// Path from the repository's root, with `/`.
@@ -17,9 +20,8 @@ pub(crate) struct Source {
 /// The sources of all crates, sorted, without the files that are test modules.
 fn all() -> &'static [Source] {
     static ALL: LazyLock<Vec<Source>> = LazyLock::new(|| {
-        let folders = ["plans", "templates", "engine", "cli", "sandbox", "tests"];
         let files: Vec<PathBuf> =
-            folders.iter().flat_map(|folder| files(&repository().join(folder), "rs")).collect();
+            CRATES.iter().flat_map(|folder| files(&repository().join(folder), "rs")).collect();
         let tests: BTreeSet<PathBuf> = files.iter().flat_map(|file| test_modules(file)).collect();
         let is_shipped = |file: &&PathBuf| {
             !tests.iter().any(|test| *file == test || file.starts_with(test.with_extension("")))
