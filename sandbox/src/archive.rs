@@ -16,7 +16,7 @@ use zkprov_emulator_common::table::{Rows, Tables};
 
 /// A part of the world that is stored by itself: a rest, and the rows of its tables.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
+pub(crate) enum Part {
     /// Time and ids.
     Head,
     /// Google's APIs.
@@ -57,13 +57,13 @@ impl Part {
 
 /// A row of a part: its table (empty for the rest), its key, its JSON. A table with no key and no JSON is all rows of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
+pub(crate) struct Row {
     /// Name of the table; empty for the rest.
-    pub table: String,
+    pub(crate) table: String,
     /// Key in the table; empty for the rest.
-    pub key: String,
+    pub(crate) key: String,
     /// JSON; `None` when the row is gone.
-    pub value: Option<String>,
+    pub(crate) value: Option<String>,
 }
 
 /// All rows of a part that are stored, none if it is not; why not, if they can't be read.
@@ -71,7 +71,7 @@ type Read = dyn Fn(&Part) -> Result<Vec<Row>, String> + Send + Sync;
 
 /// Where parts are read from.
 #[derive(Clone)]
-pub struct Archive(Arc<Read>);
+pub(crate) struct Archive(Arc<Read>);
 
 impl fmt::Debug for Archive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -81,7 +81,7 @@ impl fmt::Debug for Archive {
 
 impl Archive {
     /// An archive that is read by this function.
-    pub fn new(read: impl Fn(&Part) -> Result<Vec<Row>, String> + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(read: impl Fn(&Part) -> Result<Vec<Row>, String> + Send + Sync + 'static) -> Self {
         Self(Arc::new(read))
     }
 
@@ -99,12 +99,17 @@ impl Archive {
 /// # Errors
 /// What is wrong with them.
 pub(crate) fn assemble<T: Tables + DeserializeOwned>(rows: &[Row]) -> Result<Option<T>, String> {
-    let Some(rest) = rows.iter().find(|row| row.table.is_empty()).and_then(|row| row.value.as_ref()) else {
+    let Some(rest) = rest_of(rows) else {
         return if rows.is_empty() { Ok(None) } else { Err("its rest is missing".to_owned()) };
     };
     let mut part: T = serde_json::from_str(rest).map_err(|error| format!("it is damaged: {error}"))?;
     fill(&mut part, rows)?;
     Ok(Some(part))
+}
+
+/// The rest of a part among its rows.
+fn rest_of(rows: &[Row]) -> Option<&str> {
+    rows.iter().find(|row| row.table.is_empty())?.value.as_deref()
 }
 
 /// Puts rows into the tables of a part.
@@ -170,7 +175,7 @@ fn rest_digest<T: Tables + Serialize>(part: &mut T, rest: &str) -> serde_json::R
 }
 
 /// Tells one text from another.
-fn digest(text: &str) -> u64 {
+pub(crate) fn digest(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     hasher.finish()
@@ -302,8 +307,7 @@ impl World {
             self.cells.load(&row.key, row.value.as_deref())?;
         }
         let google = of(&Part::Google);
-        if let Some(rest) =
-            google.iter().find(|row| row.table.is_empty()).and_then(|row| row.value.as_deref())
+        if let Some(rest) = rest_of(&google)
             && self.residence.rests.insert(Part::Google, digest(rest)) != Some(digest(rest))
         {
             let mut fresh: Google =
@@ -320,7 +324,7 @@ impl World {
             self.google = fresh;
         }
         fill(&mut self.google, &google)?;
-        if let Some(head) = of(&Part::Head).last().and_then(|row| row.value.as_deref()) {
+        if let Some(head) = rest_of(&of(&Part::Head)) {
             let head: Head = serde_json::from_str(head).map_err(|error| format!("it is damaged: {error}"))?;
             self.residence.rests.insert(Part::Head, head.digest());
             Head {
@@ -398,7 +402,7 @@ impl World {
     }
 
     /// Takes cells out of memory but for those that were used last, so many of them. Those that `stay` says so of do.
-    pub(crate) fn unload_idle(&mut self, most: usize, stay: impl Fn(&str) -> bool) {
+    pub(crate) fn unload_idle(&mut self, most: usize, stay: impl Fn(&Cell) -> bool) {
         if self.residence.archive.is_none() || self.residence.loaded.len() <= most {
             return;
         }
@@ -406,8 +410,10 @@ impl World {
             self.residence.loaded.iter().map(|(id, used)| (*used, id.clone())).collect();
         idle.sort();
         let too_many = idle.len() - most;
-        for (_, id) in idle.into_iter().take(too_many).filter(|(_, id)| !stay(id)) {
-            self.unload(&id);
+        for (_, id) in idle.into_iter().take(too_many) {
+            if !self.cells.get(&id).is_some_and(&stay) {
+                self.unload(&id);
+            }
         }
     }
 
@@ -432,10 +438,5 @@ impl World {
         for id in self.cells.keys().cloned().collect::<Vec<_>>() {
             self.use_cell(&id);
         }
-    }
-
-    /// Brings everything into memory and to the present.
-    pub(crate) fn complete(&mut self) {
-        self.advance_to(self.now);
     }
 }

@@ -5,6 +5,7 @@
 //! request costs is what it touches, however many ensembles there are.
 
 use crate::api::{ClusterKey, Context, Endpoints, Request, Response, Service, Time};
+use crate::archive::{Archive, Part, digest};
 use crate::exhibitor::Shares;
 use crate::google::Google;
 use crate::ids::Ids;
@@ -16,8 +17,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use zkprov_emulator_common::table::Table;
-
-pub use crate::archive::{Archive, Part};
 
 /// Everything there is, as far as it is in memory.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -55,6 +54,9 @@ impl PartialEq for World {
             && self.ids == other.ids
             && self.google == other.google
             && self.kubernetes == other.kubernetes
+            && self.image_faults == other.image_faults
+            && self.reality == other.reality
+            && self.rates == other.rates
             && self.exhibitor == other.exhibitor
     }
 }
@@ -62,7 +64,7 @@ impl PartialEq for World {
 /// What belongs to a cell.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cell {
-    /// Its clusters, each with its network and what was last said of it (see [`seen`]).
+    /// Its clusters, each with what was last said of it.
     clusters: BTreeMap<ClusterKey, Seen>,
     /// Names of the shares that its pods have named.
     shares: BTreeSet<String>,
@@ -75,8 +77,8 @@ pub(crate) struct Cell {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Seen {
     network: String,
-    /// The view that the cluster was last given, as text.
-    view: String,
+    /// Digest of the view that the cluster was last given.
+    view: u64,
 }
 
 /// What of the world is in memory, and what became of it there.
@@ -145,13 +147,16 @@ impl World {
         match &request.service {
             Service::Kubernetes(key) => self.handle_in_cluster(key, request, arrived, endpoints),
             Service::Compute | Service::Container | Service::Filestore | Service::Storage => {
-                let before = self.google.exports();
+                // A read changes nothing that a cell would have to see, and is most of what is asked.
+                let before = (request.method != "GET").then(|| self.google.exports());
                 let mut context = Context { now: self.now, arrived, ids: &mut self.ids, endpoints };
                 let answer = self.google.handle(request, &mut context);
-                for node in self.google.compute.reset_nodes() {
-                    self.reset_node(&node);
+                if let Some(before) = before {
+                    for node in self.google.compute.reset_nodes() {
+                        self.reset_node(&node);
+                    }
+                    self.settle_google(&before);
                 }
-                self.follow_google(&before);
                 answer.map_or_else(|| Response::text(404, "text/plain", "no such API").into(), Answer::from)
             }
         }
@@ -257,8 +262,7 @@ impl World {
     fn settle(&mut self) {
         let before = self.google.exports();
         self.rates.advance(self.now);
-        self.google.advance(self.now, &mut self.ids);
-        self.follow_google(&before);
+        self.settle_google(&before);
         let draining: Vec<String> =
             self.cells.iter().filter(|(_, cell)| cell.draining).map(|(id, _)| id.clone()).collect();
         for id in draining {
@@ -266,12 +270,13 @@ impl World {
         }
     }
 
-    /// Lets cells see what has changed at Google: servers that mount differently, nodes, clusters that came and went.
-    fn follow_google(&mut self, before: &[Export]) {
+    /// Carries out what is due at Google, and lets cells see what has changed there since `before` was exported: servers that
+    /// export differently, nodes, clusters that came and went.
+    fn settle_google(&mut self, before: &[Export]) {
+        self.google.advance(self.now, &mut self.ids);
         if !self.google.is_touched() {
             return;
         }
-        self.google.advance(self.now, &mut self.ids);
         let after = self.google.exports();
         let differ: Vec<&Export> = before
             .iter()
@@ -306,9 +311,9 @@ impl World {
             self.remove_cluster(&key);
         }
         for (key, view) in running {
-            let text = json!(view).to_string();
+            let digest = digest(&json!(view).to_string());
             let known = self.cell_of(&key).and_then(|id| self.cells.get(id)?.clusters.get(&key));
-            if known.is_some_and(|seen| seen.view == text) {
+            if known.is_some_and(|seen| seen.view == digest) {
                 continue;
             }
             let id = match self.present(&key) {
@@ -327,7 +332,7 @@ impl World {
             });
             if let Some(cell) = self.cells.get_mut(&id) {
                 cell.draining = draining.unwrap_or(false);
-                cell.clusters.insert(key.clone(), Seen { network: view.network.clone(), view: text });
+                cell.clusters.insert(key.clone(), Seen { network: view.network.clone(), view: digest });
             }
             self.residence.touched.insert(id.clone());
             self.advance_cell(&id, None);
@@ -342,7 +347,7 @@ impl World {
         if let Some(former) = self.load(key).then(|| self.cells.get(key)).flatten() {
             cell.shares.clone_from(&former.shares);
         }
-        cell.clusters.insert(key.to_owned(), Seen { network: view.network.clone(), view: String::new() });
+        cell.clusters.insert(key.to_owned(), Seen { network: view.network.clone(), view: 0 });
         self.cells.insert(key.to_owned(), cell);
         self.use_cell(key);
         key.to_owned()
@@ -366,14 +371,8 @@ impl World {
     }
 
     fn reset_node(&mut self, node: &str) {
-        for key in self.clusters().into_iter().cloned().collect::<Vec<_>>() {
-            let has = |seen: &Seen| seen.view.contains(&format!("\"{node}\""));
-            let id = self.cell_of(&key).filter(|id| {
-                self.cells.get(*id).is_some_and(|cell| cell.clusters.get(&key).is_some_and(has))
-            });
-            if id.is_none() {
-                continue;
-            }
+        let running = self.google.container.running_clusters().into_iter();
+        for ClusterView { key, .. } in running.filter(|view| view.nodes.iter().any(|own| own.name == node)) {
             let Some(id) = self.present(&key) else { continue };
             let now = self.now;
             self.residence.touched.insert(id.clone());

@@ -134,20 +134,6 @@ impl<K: RowKey, V: Clone> Table<K, V> {
         }
     }
 
-    /// Lets `change` at the rows that `wanted` says so of.
-    pub fn change_where(
-        &mut self,
-        mut wanted: impl FnMut(&K, &V) -> bool,
-        mut change: impl FnMut(&K, &mut V),
-    ) {
-        for (key, row) in self.rows.iter_mut() {
-            if wanted(key, row) {
-                self.before.entry(key.clone()).or_insert_with(|| Some(row.clone()));
-                change(key, row);
-            }
-        }
-    }
-
     /// Whether any row was touched since [`Rows::changes`] was last called.
     #[must_use]
     pub fn is_touched(&self) -> bool {

@@ -45,8 +45,8 @@ pub(crate) fn answer(core: &Core, path: &str, request: &Request) -> Response {
             core.faults(crate::faults::Faults::clear);
             Response::json(200, &list_faults(core))
         }
-        ("GET", "images") => match core.world() {
-            Ok(world) => Response::json(200, &json!(world.image_faults)),
+        ("GET", "images") => match core.look(|world| world.image_faults.clone()) {
+            Ok(faults) => Response::json(200, &json!(faults)),
             Err(error) => refuse(500, &error.to_string()),
         },
         ("PUT", "images") => match serde_json::from_value::<ImageFaults>(body) {
@@ -67,7 +67,7 @@ pub(crate) fn answer(core: &Core, path: &str, request: &Request) -> Response {
             })),
             Err(error) => refuse(400, &error.to_string()),
         },
-        ("GET", "gke") => gke(core.world().map(|world| world.google.container.settings().clone())),
+        ("GET", "gke") => gke(core.look(|world| world.google.container.settings().clone())),
         ("PUT", "gke") => match serde_json::from_value::<Settings>(body) {
             Ok(settings) => gke(core.alter(|world| {
                 world.google.container.set_settings(settings, world.now);

@@ -313,7 +313,8 @@ impl Core {
     /// A copy of the world as it is now, all of it.
     pub(crate) fn world(&self) -> Result<World, StoreError> {
         self.turn(|inner, _| {
-            inner.world.complete();
+            let now = inner.world.now;
+            inner.world.advance_to(now);
             let mut world = inner.world.clone();
             world.residence = Default::default();
             world
@@ -424,10 +425,9 @@ impl Inner {
         if changed {
             self.reads.clear();
         }
-        let connected: BTreeSet<&ClusterKey> = self.connections.values().collect();
-        let homes: BTreeSet<String> =
-            connected.into_iter().filter_map(|key| self.world.cell_of(key)).map(str::to_owned).collect();
-        self.world.unload_idle(CELLS, |id| homes.contains(id));
+        let Self { world, connections, .. } = self;
+        let is_connected = |key: &ClusterKey| connections.values().any(|own| own == key);
+        world.unload_idle(CELLS, |cell| cell.clusters().any(is_connected));
         Ok(changed)
     }
 

@@ -6,6 +6,11 @@ use crate::server::Clock;
 use crate::world::World;
 
 impl Core {
+    /// Lets `act` look at the world as far as it is in memory: what is not in cells always is.
+    pub(crate) fn look<T>(&self, act: impl FnOnce(&World) -> T) -> Result<T, StoreError> {
+        self.turn(|inner, _| act(&inner.world))
+    }
+
     /// Lets `act` change the world itself, as no client can.
     pub(crate) fn alter<T>(&self, act: impl FnOnce(&mut World) -> T) -> Result<T, StoreError> {
         self.turn(|inner, changed| {

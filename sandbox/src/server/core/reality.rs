@@ -9,7 +9,7 @@ use crate::server::StoreError;
 impl Core {
     /// What the projects are like.
     pub(crate) fn reality(&self) -> Result<Reality, StoreError> {
-        self.turn(|inner, _| inner.world.reality.clone())
+        self.look(|world| world.reality.clone())
     }
 
     /// Lets `act` change what the projects are like; it says whether it did. Returns what they are like then.
