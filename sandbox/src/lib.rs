@@ -5,13 +5,12 @@
 
 mod archive;
 pub mod faults;
-mod members;
 pub mod reality;
 pub mod server;
 pub mod world;
 
 pub use server::{reset, show};
-pub use zkprov_emulator_common::{api, ids, views};
+pub use zkprov_emulator_common::{api, containers, ids, views};
 pub use zkprov_emulator_exhibitor as exhibitor;
 pub use zkprov_emulator_google as google;
 pub use zkprov_emulator_kubernetes as kubernetes;

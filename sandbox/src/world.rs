@@ -10,9 +10,8 @@ use crate::exhibitor::Shares;
 use crate::google::Google;
 use crate::ids::Ids;
 use crate::kubernetes::{Answer, Cluster, ImageFaults};
-use crate::members::Members;
 use crate::reality::{self, Rates, Reality};
-use crate::views::{ClusterView, Export};
+use crate::views::{ClusterView, Export, share_name};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,21 +63,14 @@ impl PartialEq for World {
 /// What belongs to a cell.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cell {
-    /// Its clusters, each with what was last said of it.
-    clusters: BTreeMap<ClusterKey, Seen>,
+    /// Its clusters, each with a digest of the view that it was last given.
+    clusters: BTreeMap<ClusterKey, u64>,
     /// Names of the shares that its pods have named.
     shares: BTreeSet<String>,
     /// When something last happened in it.
     now: Time,
     /// Whether GKE waits for pods of it to go: then it moves with the world.
     draining: bool,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Seen {
-    network: String,
-    /// Digest of the view that the cluster was last given.
-    view: u64,
 }
 
 /// What of the world is in memory, and what became of it there.
@@ -178,11 +170,10 @@ impl World {
         }
         let now = self.now;
         let answer = self.inside(&id, |inside| {
-            let Inside { kubernetes, shares, cell, ids } = inside;
-            let network = cell.network(key);
+            let Inside { kubernetes, shares, ids, .. } = inside;
             let mut context = Context { now, arrived, ids, endpoints };
             let cluster = kubernetes.get_mut(key)?;
-            Some(cluster.handle(request, &mut Members { shares, network }, &mut context))
+            Some(cluster.handle(request, shares, &mut context))
         });
         self.join_by_mounts(&id, key);
         // What the request asks of controllers and members begins at once.
@@ -313,7 +304,7 @@ impl World {
         for (key, view) in running {
             let digest = digest(&json!(view).to_string());
             let known = self.cell_of(&key).and_then(|id| self.cells.get(id)?.clusters.get(&key));
-            if known.is_some_and(|seen| seen.view == digest) {
+            if known == Some(&digest) {
                 continue;
             }
             let id = match self.present(&key) {
@@ -332,7 +323,7 @@ impl World {
             });
             if let Some(cell) = self.cells.get_mut(&id) {
                 cell.draining = draining.unwrap_or(false);
-                cell.clusters.insert(key.clone(), Seen { network: view.network.clone(), view: digest });
+                cell.clusters.insert(key.clone(), digest);
             }
             self.residence.touched.insert(id.clone());
             self.advance_cell(&id, None);
@@ -347,7 +338,7 @@ impl World {
         if let Some(former) = self.load(key).then(|| self.cells.get(key)).flatten() {
             cell.shares.clone_from(&former.shares);
         }
-        cell.clusters.insert(key.to_owned(), Seen { network: view.network.clone(), view: 0 });
+        cell.clusters.insert(key.to_owned(), 0);
         self.cells.insert(key.to_owned(), cell);
         self.use_cell(key);
         key.to_owned()
@@ -357,10 +348,8 @@ impl World {
         let Some(id) = self.present(key) else { return };
         let now = self.now;
         self.inside(&id, |inside| {
-            let Inside { kubernetes, shares, cell, .. } = inside;
-            let network = cell.network(key);
-            if let Some(mut cluster) = kubernetes.remove(key) {
-                cluster.stop(&mut Members { shares, network }, now);
+            if let Some(mut cluster) = inside.kubernetes.remove(key) {
+                cluster.stop(inside.shares, now);
             }
         });
         if let Some(cell) = self.cells.get_mut(&id) {
@@ -377,10 +366,8 @@ impl World {
             let now = self.now;
             self.residence.touched.insert(id.clone());
             self.inside(&id, |inside| {
-                let Inside { kubernetes, shares, cell, .. } = inside;
-                let network = cell.network(&key);
-                if let Some(cluster) = kubernetes.get_mut(&key) {
-                    cluster.reset_node(node, &mut Members { shares, network }, now);
+                if let Some(cluster) = inside.kubernetes.get_mut(&key) {
+                    cluster.reset_node(node, inside.shares, now);
                 }
             });
         }
@@ -389,12 +376,8 @@ impl World {
     /// A share that pods of two cells name makes one cell of them.
     fn join_by_mounts(&mut self, id: &str, key: &str) {
         let Some(cell) = self.cells.get(id) else { return };
-        let network = cell.network(key).to_owned();
-        let named = self.kubernetes.get(key).into_iter().flat_map(Cluster::mounts);
-        let new: Vec<String> = named
-            .map(|mount| share_name(&network, mount))
-            .filter(|share| !cell.shares.contains(share))
-            .collect();
+        let named = self.kubernetes.get(key).into_iter().flat_map(Cluster::shares);
+        let new: Vec<String> = named.filter(|share| !cell.shares.contains(share)).collect();
         for share in new {
             let other = self.cells.iter().find(|(other, cell)| *other != id && cell.shares.contains(&share));
             if let Some(other) = other.map(|(other, _)| other.clone()) {
@@ -464,10 +447,10 @@ impl World {
             let Inside { kubernetes, shares, cell, ids } = inside;
             shares.keep_alive(sessions, until);
             let mut drained = Vec::new();
-            for (key, seen) in &cell.clusters {
+            for key in cell.clusters.keys() {
                 let Some(cluster) = kubernetes.get_mut(key) else { continue };
                 cluster.refuse_images(&faults);
-                cluster.advance(now, ids, &mut Members { shares, network: &seen.network }, exports);
+                cluster.advance(now, ids, shares, exports);
                 let nodes = if cluster.is_draining() { cluster.drained() } else { Vec::new() };
                 if !nodes.is_empty() {
                     drained.push((key.clone(), nodes));
@@ -556,11 +539,6 @@ struct Inside<'a> {
 }
 
 impl Cell {
-    /// The network of a cluster of the cell.
-    fn network(&self, key: &str) -> &str {
-        self.clusters.get(key).map_or("", |seen| seen.network.as_str())
-    }
-
     /// Whether a pod of it may have this mounted.
     fn mounts(&self, export: &Export) -> bool {
         export.names.iter().any(|name| {
@@ -586,9 +564,4 @@ impl Residence {
         self.rests.remove(part);
         self.tables.remove(part);
     }
-}
-
-/// What a share goes by: the same address is another server's in another network.
-pub(crate) fn share_name(network: &str, mount: &str) -> String {
-    format!("{network} {mount}")
 }

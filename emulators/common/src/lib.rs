@@ -2,6 +2,7 @@
 //! that is kept row by row, and what they say of themselves to each other.
 
 pub mod api;
+pub mod containers;
 pub mod glob;
 pub mod ids;
 pub mod table;

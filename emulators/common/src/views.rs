@@ -5,6 +5,12 @@ use crate::api::{ClusterKey, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// What a share goes by, of `SERVER:PATH`: the same address is another server's in another network.
+#[must_use]
+pub fn share_name(network: &str, mount: &str) -> String {
+    format!("{network} {mount}")
+}
+
 /// A directory that some server of this world exports by NFS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Export {

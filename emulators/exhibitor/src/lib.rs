@@ -11,7 +11,7 @@
 //! 30 s; one that leaves it at 30 s takes 30 s longer. Durations and where they
 //! come from are in `timing`.
 //!
-//! Environment of the container that matters: `ZK_ENSEMBLE_SIZE` (as [`MemberStart::ensemble_size`]), `ZK_DATA_DIR`,
+//! Environment of the container that matters: `ZK_ENSEMBLE_SIZE` (as [`ContainerStart::ensemble_size`]), `ZK_DATA_DIR`,
 //! `ZK_LOG_DIR`, `ZK_PASSWORD`; and, beyond that image, `EXHIBITOR_VERSION` (1.5.6 unless set; 1.5.5 reads numbers from
 //! JSON strings only), `EXHIBITOR_KEEPS_COPY` (as our image does, a file that is missing, empty or cut is not believed, and put
 //! back from a copy), `EXHIBITOR_CHECK_MS` and `EXHIBITOR_CONFIG_CHECK_MS` (30000 each unless set).
@@ -24,6 +24,7 @@ mod automanage;
 mod changes;
 mod clock;
 mod config;
+mod container;
 mod data;
 mod health;
 mod member;
@@ -43,12 +44,12 @@ pub use health::{Health, Worst};
 pub use member::State;
 pub use servers::{Server, Servers};
 pub use zookeeper::acl::Acl;
-pub use zookeeper::files::Ended;
 pub use zookeeper::{Connected, Received};
 
-pub(crate) use zkprov_emulator_common::{api, ids, table};
+pub(crate) use zkprov_emulator_common::{api, containers, ids, table};
 
 use crate::api::{Answer, Context, Request, Time};
+use crate::containers::{ContainerStart, PORT};
 use crate::ids::Ids;
 use crate::table::{Rows, Tables};
 use changes::{Change, Outcome};
@@ -58,9 +59,6 @@ use member::{Member, Process};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use zookeeper::Clients;
-
-/// Where Exhibitor listens.
-pub const PORT: u16 = 8181;
 
 /// All shared directories, with the members that mount each.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -127,23 +125,6 @@ impl Share {
     }
 }
 
-/// What a pod tells its Exhibitor at the start.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MemberStart {
-    /// `SERVER:PATH` of the share that holds the configuration.
-    pub share: String,
-    /// Pod address.
-    pub address: String,
-    /// Exhibitor's `HOSTNAME`: what other members reach it by.
-    pub hostname: String,
-    /// The volume that its data is on; `None` for the container's own layer, which ends with the container.
-    pub volume: Option<String>,
-    /// `ZK_ENSEMBLE_SIZE` of the container, 0 when not set.
-    pub ensemble_size: u32,
-    /// Other environment variables of the container that matter to the image.
-    pub env: BTreeMap<String, String>,
-}
-
 impl Tables for Share {
     fn tables(&mut self, show: &mut dyn FnMut(&str, &mut dyn Rows)) {
         for (host, member) in &mut self.members {
@@ -188,7 +169,7 @@ impl Shares {
     }
 
     /// A container with Exhibitor starts. A container that was at this address or had this name before is gone.
-    pub fn start(&mut self, member: MemberStart, now: Time, ids: &mut Ids) {
+    pub fn start(&mut self, member: ContainerStart, now: Time, ids: &mut Ids) {
         self.stop(&member.address, now);
         self.stop(&member.hostname, now);
         let data = member

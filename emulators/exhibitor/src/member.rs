@@ -5,8 +5,9 @@ use super::config::{self, CHECK_MS, CLIENT_PORT, Key, Loaded, SERVERS_SPEC, Sett
 use super::data::Data;
 use super::rolling::Attempts;
 use super::servers::Servers;
-use super::{MemberStart, timing};
+use super::timing;
 use crate::api::Time;
+use crate::containers::ContainerStart;
 use crate::table::Table;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -207,7 +208,7 @@ impl Jitter {
 }
 
 impl Member {
-    pub(super) fn new(start: MemberStart, now: Time, seed: u64) -> Self {
+    pub(super) fn new(start: ContainerStart, now: Time, seed: u64) -> Self {
         let mut jitter = Jitter::new(seed);
         let config_period = start.env.get("EXHIBITOR_CONFIG_CHECK_MS").and_then(|value| value.parse().ok());
         let timers = Timers {

@@ -8,7 +8,6 @@ mod bootstrap;
 mod claims;
 mod clock;
 mod columns;
-mod containers;
 mod controllers;
 mod decode;
 mod defaults;
@@ -48,12 +47,11 @@ mod warden;
 mod watch;
 
 pub use self::answer::{Answer, PodStream};
-pub use self::containers::{ContainerStart, Containers, Exit};
 pub use self::images::ImageFaults;
 pub use self::kind::Kind;
 pub use self::watch::WatchCursor;
 
-pub(crate) use zkprov_emulator_common::{api, ids, views};
+pub(crate) use zkprov_emulator_common::{api, containers, ids, views};
 
 use self::addresses::Addresses;
 use self::failure::Failure;
@@ -63,10 +61,10 @@ use self::route::{Route, Target};
 use self::store::Store;
 use self::verbs::Call;
 use crate::api::{Context, Request, Response, Time};
+use crate::containers::Containers;
 use crate::ids::Ids;
-use crate::views::{ClusterView, Export, Node, PolicyEngine};
+use crate::views::{ClusterView, Export, Node, PolicyEngine, share_name};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use zkprov_emulator_common::table::{Rows, Tables};
 
 /// What no part of the API server feels responsible for.
@@ -78,6 +76,8 @@ fn not_served() -> Response {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cluster {
     version: String,
+    /// Network of its nodes and pods.
+    network: String,
     store: Store,
     addresses: Addresses,
     controllers: controllers::Controllers,
@@ -106,6 +106,7 @@ impl Cluster {
     pub fn new(view: &ClusterView, now: Time) -> Self {
         let mut cluster = Self {
             version: view.version.clone(),
+            network: view.network.clone(),
             store: Store::new(),
             addresses: Addresses::new(&view.pod_range),
             controllers: controllers::Controllers::default(),
@@ -175,10 +176,9 @@ impl Cluster {
         self.controllers.reset_node(node, shares, now);
     }
 
-    /// `SERVER:PATH` of every NFS volume that an object has named.
-    #[must_use]
-    pub const fn mounts(&self) -> &BTreeSet<String> {
-        self.store.mounts()
+    /// What every NFS volume that an object has named goes by.
+    pub fn shares(&self) -> impl Iterator<Item = String> {
+        self.store.mounts().iter().map(|mount| share_name(&self.network, mount))
     }
 
     /// Whether any of its nodes is to be drained.
@@ -304,7 +304,12 @@ impl Cluster {
         let autopilot = self.zones.is_some();
         let (store, addresses) = (&mut self.store, &mut self.addresses);
         let mut registry = Registry { store, addresses, ids, now, autopilot, warnings: Vec::new() };
-        let outside = controllers::Outside { exports, policies: self.policies, images: &self.image_faults };
+        let outside = controllers::Outside {
+            exports,
+            network: &self.network,
+            policies: self.policies,
+            images: &self.image_faults,
+        };
         self.controllers.run(&mut registry, shares, outside);
     }
 

@@ -37,7 +37,7 @@ pub(super) fn run(
 }
 
 fn failed(why: &str) -> Exit {
-    Exit { stdout: Vec::new(), stderr: format!("nc: {why}\n"), code: 1 }
+    Exit::failed(1, format!("nc: {why}\n"))
 }
 
 /// What `nc` is asked for.

@@ -4,18 +4,19 @@ use super::{Cluster, WatchCursor};
 use crate::answer::Answer;
 use crate::api::{Context, Endpoints, Request, Response, Service, Time};
 use crate::ids::Ids;
-use crate::views::{ClusterView, Export, Node, PolicyEngine};
+use crate::views::{ClusterView, Export, Node, PolicyEngine, share_name};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use zkprov_emulator_exhibitor::Shares;
 
-mod containers;
 mod images;
 mod network;
 mod others;
 mod requests;
 mod volumes;
 mod workloads;
+
+const NETWORK: &str = "projects/p/global/networks/default";
 
 /// A cluster with a clock.
 struct Bench {
@@ -51,7 +52,7 @@ impl Bench {
         let view = ClusterView {
             key: "p/z/c".to_owned(),
             version: "1.33.5-gke.100".to_owned(),
-            network: "projects/p/global/networks/default".to_owned(),
+            network: NETWORK.to_owned(),
             pod_range: "10.8.0.0/14".to_owned(),
             nodes,
             policies,

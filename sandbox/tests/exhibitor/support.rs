@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use zkprov_sandbox::api::{Answer, Context, Endpoints, Request, Response, Service, Time};
-use zkprov_sandbox::exhibitor::{MemberStart, Shares};
+use zkprov_sandbox::containers::ContainerStart;
+use zkprov_sandbox::exhibitor::Shares;
 use zkprov_sandbox::ids::Ids;
 
 pub(crate) const SHARE: &str = "198.18.0.1:/data";
@@ -54,7 +55,7 @@ impl Lab {
     }
 
     pub(crate) fn start(&mut self, number: usize) {
-        let member = MemberStart {
+        let member = ContainerStart {
             share: SHARE.to_owned(),
             address: address(number),
             hostname: address(number),

@@ -196,11 +196,7 @@ fn every_crate_is_where_the_rules_look() {
     assert!(folders.len() >= DIRECTION.len(), "{folders:?}");
     for manifest in folders {
         let known = |folder: &&str| manifest.starts_with(repository().join(folder));
-        assert!(
-            CRATES.iter().any(|folder| known(folder)),
-            "{}: name its folder in CRATES",
-            manifest.display()
-        );
+        assert!(CRATES.iter().any(known), "{}: name its folder in CRATES", manifest.display());
     }
 }
 

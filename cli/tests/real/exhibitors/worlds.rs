@@ -8,7 +8,8 @@ use std::process::{Command, Output};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 use zkprov_sandbox::api::{Answer, Context, Endpoints, Request, Service};
-use zkprov_sandbox::exhibitor::{MemberStart, Shares};
+use zkprov_sandbox::containers::ContainerStart;
+use zkprov_sandbox::exhibitor::Shares;
 use zkprov_sandbox::ids::Ids;
 use zkprov_tests::{Strain, root};
 
@@ -63,7 +64,7 @@ impl World for Embedded {
     fn start(&mut self, member: u8) {
         let env = [("EXHIBITOR_CONFIG_CHECK_MS", "1000"), ("EXHIBITOR_KEEPS_COPY", "1")];
         let env: BTreeMap<String, String> = env.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-        let start = MemberStart {
+        let start = ContainerStart {
             share: SHARE.to_owned(),
             address: address(member),
             hostname: address(member),

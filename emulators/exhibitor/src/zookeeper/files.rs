@@ -4,6 +4,7 @@ use super::acl::{self, Acl};
 use super::jute::Writer;
 use super::requests::kind_of;
 use crate::config::{DATA_DIRECTORY, LOG_DIRECTORY};
+use crate::containers::Exit;
 use crate::data::{Data, Operation, Snapshot, Transaction};
 use crate::member::Member;
 use crate::{Share, Shares};
@@ -38,32 +39,11 @@ impl File<'_> {
     }
 }
 
-/// What a program in a container leaves behind.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
-    /// What it wrote.
-    pub stdout: Vec<u8>,
-    /// What it complained of.
-    pub stderr: String,
-    /// Exit status.
-    pub code: u8,
-}
-
-impl Ended {
-    fn failed(code: u8, stderr: impl Into<String>) -> Self {
-        Self { stdout: Vec::new(), stderr: stderr.into(), code }
-    }
-
-    fn printed(stdout: Vec<u8>) -> Self {
-        Self { stdout, stderr: String::new(), code: 0 }
-    }
-}
-
 impl Shares {
     /// Runs a program in the container of the member at this address: `cat FILE…`, `ls DIR`, and `tar -C DIR -cf - NAME…`. The
     /// files are those of its ZooKeeper.
     #[must_use]
-    pub fn run(&self, address: &str, command: &[String]) -> Ended {
+    pub fn run(&self, address: &str, command: &[String]) -> Exit {
         let address = self.host(address);
         let Some(share) = self.share_of(address) else { return missing(command) };
         let files = share.files(address);
@@ -72,11 +52,10 @@ impl Shares {
             ["cat", paths @ ..] if !paths.is_empty() => cat(&files, paths),
             ["tar", "-C", directory, "-cf", "-", names @ ..] if !names.is_empty() => {
                 let time = share.clock / 1_000;
-                tar(&files, directory, names, time)
-                    .unwrap_or_else(|error| Ended::failed(2, error.to_string()))
+                tar(&files, directory, names, time).unwrap_or_else(|error| Exit::failed(2, error.to_string()))
             }
             ["ls", directory] => ls(&files, directory),
-            ["cat" | "ls" | "tar", ..] => Ended::failed(
+            ["cat" | "ls" | "tar", ..] => Exit::failed(
                 2,
                 "the embedded cloud runs cat FILE..., ls DIR and tar -C DIR -cf - NAME... only\n",
             ),
@@ -85,7 +64,7 @@ impl Shares {
     }
 }
 
-fn missing(command: &[String]) -> Ended {
+fn missing(command: &[String]) -> Exit {
     let name = command.first().map_or("", String::as_str);
     let why = if name.contains('/') {
         format!("stat {name}: no such file or directory")
@@ -95,22 +74,22 @@ fn missing(command: &[String]) -> Ended {
     let text = format!(
         "OCI runtime exec failed: exec failed: unable to start container process: exec: {name:?}: {why}: unknown\n"
     );
-    Ended::failed(if name.is_empty() { 126 } else { 127 }, text)
+    Exit::failed(if name.is_empty() { 126 } else { 127 }, text)
 }
 
-fn ls(files: &Files<'_>, directory: &str) -> Ended {
+fn ls(files: &Files<'_>, directory: &str) -> Exit {
     let prefix = format!("{}/", directory.trim_end_matches('/'));
     let mut names: Vec<&str> =
         files.keys().filter_map(|path| path.strip_prefix(&prefix)?.split('/').next()).collect();
     names.dedup();
     if names.is_empty() {
-        return Ended::failed(2, format!("ls: cannot access '{directory}': No such file or directory\n"));
+        return Exit::failed(2, format!("ls: cannot access '{directory}': No such file or directory\n"));
     }
-    Ended::printed(names.iter().map(|name| format!("{name}\n")).collect::<String>().into_bytes())
+    Exit::printed(names.iter().map(|name| format!("{name}\n")).collect::<String>().into_bytes())
 }
 
-fn cat(files: &Files<'_>, paths: &[&str]) -> Ended {
-    let mut ended = Ended::printed(Vec::new());
+fn cat(files: &Files<'_>, paths: &[&str]) -> Exit {
+    let mut ended = Exit::printed(Vec::new());
     for path in paths {
         if let Some(file) = files.get(*path) {
             ended.stdout.extend_from_slice(&file.bytes());
@@ -125,10 +104,10 @@ fn cat(files: &Files<'_>, paths: &[&str]) -> Ended {
     ended
 }
 
-fn tar(files: &Files<'_>, directory: &str, names: &[&str], time: u64) -> std::io::Result<Ended> {
+fn tar(files: &Files<'_>, directory: &str, names: &[&str], time: u64) -> std::io::Result<Exit> {
     let directory = directory.trim_end_matches('/');
     if !files.keys().any(|path| path.starts_with(&format!("{directory}/"))) {
-        return Ok(Ended::failed(2, format!("tar: {directory}: Cannot open: No such file or directory\n")));
+        return Ok(Exit::failed(2, format!("tar: {directory}: Cannot open: No such file or directory\n")));
     }
     let (mut archive, mut stderr) = (tar::Builder::new(Vec::new()), String::new());
     for name in names {
@@ -153,7 +132,7 @@ fn tar(files: &Files<'_>, directory: &str, names: &[&str], time: u64) -> std::io
     if failed {
         stderr.push_str("tar: Exiting with failure status due to previous errors\n");
     }
-    Ok(Ended { stdout: archive.into_inner()?, stderr, code: if failed { 2 } else { 0 } })
+    Ok(Exit { stdout: archive.into_inner()?, stderr, code: if failed { 2 } else { 0 } })
 }
 
 fn header(length: usize, directory: bool, time: u64) -> tar::Header {

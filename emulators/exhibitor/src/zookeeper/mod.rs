@@ -15,6 +15,7 @@ use super::data::{Data, Event, Operation, Transaction, parent};
 use super::member::{Member, Process};
 use super::{Share, Shares};
 use crate::api::Time;
+use crate::containers::PORT;
 use acl::Identity;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -103,7 +104,7 @@ impl Shares {
         let member = self.member(address)?;
         let zookeeper = !matches!(member.process, Process::Stopped { .. } | Process::Booting { .. })
             && member.zoo.client_port == i64::from(port);
-        Some(zookeeper || (port == super::PORT && self.answers(address, now)))
+        Some(zookeeper || (port == PORT && self.answers(address, now)))
     }
 
     /// What the ZooKeeper behind this port answers to a four-letter word; `None` when it does not.

@@ -13,6 +13,7 @@ use super::program::{self, Ending, Restarts};
 use super::{Outside, set_condition};
 use crate::api::Time;
 use crate::containers::Containers;
+use crate::views::share_name;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -411,7 +412,8 @@ impl Step<'_, '_> {
         if let Some(container) = pods::exhibitor(pod) {
             let env = pods::environment(self.registry.store, pod, container).unwrap_or_default();
             let place = pods::Place { address: &address, restarts: run.restarts };
-            let member = pods::member(self.registry.store, pod, container, place, env);
+            let mut member = pods::member(self.registry.store, pod, container, place, env);
+            member.share = share_name(self.outside.network, &member.share);
             run.size = member.ensemble_size;
             self.shares.start(member, self.registry.now, self.registry.ids);
         }

@@ -46,6 +46,8 @@ const ROUNDS: usize = 50;
 pub(super) struct Outside<'a> {
     /// What can be mounted.
     pub(super) exports: &'a [Export],
+    /// Where the shares are that pods mount.
+    pub(super) network: &'a str,
     /// What enforces network policies.
     pub(super) policies: PolicyEngine,
     /// Images that cannot be pulled.

@@ -120,7 +120,7 @@ fn a_configuration_in_the_containers_own_layer_ends_with_it() {
         let share = bench.pod()["metadata"]["uid"].as_str().unwrap().to_owned();
         let names = [format!("pod:{share}"), format!("container:{share}/{}", bench.restarts())];
         assert!(bench.shares.answers(&address, bench.now));
-        names.iter().any(|name| bench.shares.properties(name).is_some())
+        names.iter().any(|name| bench.shares.properties(&share_name(NETWORK, name)).is_some())
     };
     for (volume, kept) in [(None, false), (Some(json!({"name": "nfs", "emptyDir": {}})), true)] {
         let mut bench = Bench::new(1);

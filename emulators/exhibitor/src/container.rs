@@ -1,15 +1,14 @@
-//! Members in the pods: Exhibitor's emulator, as the only programs of these tests.
+//! Members as the containers of a cluster's pods.
 
+use crate::Shares;
 use crate::api::{Answer, Context, Request, Time};
 use crate::containers::{ContainerStart, Containers, Exit};
 use crate::ids::Ids;
 use std::collections::BTreeMap;
-use zkprov_emulator_exhibitor::{MemberStart, Shares};
 
 impl Containers for Shares {
     fn start(&mut self, container: ContainerStart, now: Time, ids: &mut Ids) {
-        let ContainerStart { share, address, hostname, volume, ensemble_size, env } = container;
-        self.start(MemberStart { share, address, hostname, volume, ensemble_size, env }, now, ids);
+        self.start(container, now, ids);
     }
 
     fn stop(&mut self, address: &str, now: Time) {
@@ -33,8 +32,7 @@ impl Containers for Shares {
     }
 
     fn run(&self, address: &str, command: &[String]) -> Exit {
-        let ended = self.run(address, command);
-        Exit { code: ended.code, stdout: ended.stdout, stderr: ended.stderr }
+        self.run(address, command)
     }
 
     fn wall(&mut self, address: &str, walls: BTreeMap<String, Vec<(u16, u16)>>) {

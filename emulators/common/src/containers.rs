@@ -1,16 +1,16 @@
-//! The programs that run in pods: the API server and the kubelets reach them by this trait alone.
+//! The programs that run in pods: an API server and its kubelets reach them by this trait alone.
 
 use crate::api::{Answer, Context, Request, Time};
 use crate::ids::Ids;
 use std::collections::BTreeMap;
 
 /// The port that [`Containers::handle`] is behind, whatever the container's ports are called.
-pub(crate) const PORT: u16 = 8181;
+pub const PORT: u16 = 8181;
 
 /// What a pod tells the program in its container at the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerStart {
-    /// `SERVER:PATH` of the share that is mounted.
+    /// What the share that is mounted goes by, see [`share_name`](crate::views::share_name).
     pub share: String,
     /// Pod address.
     pub address: String,
@@ -33,6 +33,19 @@ pub struct Exit {
     pub stdout: Vec<u8>,
     /// What it complained of.
     pub stderr: String,
+}
+
+impl Exit {
+    /// A program that failed.
+    pub fn failed(code: u8, stderr: impl Into<String>) -> Self {
+        Self { code, stdout: Vec::new(), stderr: stderr.into() }
+    }
+
+    /// A program that did what it was asked for.
+    #[must_use]
+    pub const fn printed(stdout: Vec<u8>) -> Self {
+        Self { code: 0, stdout, stderr: String::new() }
+    }
 }
 
 /// Containers of one cluster's pods that run something.
