@@ -129,46 +129,11 @@ pub(crate) fn fill(part: &mut dyn Tables, rows: &[Row]) -> Result<(), String> {
     problem.map_or(Ok(()), Err)
 }
 
-/// What of a part is to be stored.
-pub(crate) struct Written {
-    /// Its rest first, then rows of its tables.
-    rows: Vec<Row>,
-    /// Digest of the rest, whatever time the part's own clock shows.
-    digest: u64,
-    /// Names of its tables.
-    tables: BTreeSet<String>,
-}
-
-impl Written {
-    /// The rows that have changed, or all.
-    ///
-    /// # Errors
-    /// When a value has no JSON.
-    fn of<T: Tables + Serialize>(part: &mut T, all: bool) -> serde_json::Result<Self> {
-        let rest = part.rest()?;
-        let digest = rest_digest(part, &rest)?;
-        let mut rows = vec![Row { table: String::new(), key: String::new(), value: Some(rest) }];
-        let (mut tables, mut problem) = (BTreeSet::new(), None);
-        part.tables(&mut |name, table: &mut dyn Rows| {
-            tables.insert(name.to_owned());
-            match if all { table.all() } else { table.changes() } {
-                Ok(changes) => rows.extend(changes.into_iter().map(|(key, value)| Row {
-                    table: name.to_owned(),
-                    key,
-                    value,
-                })),
-                Err(error) => drop(problem.get_or_insert(error)),
-            }
-        });
-        problem.map_or(Ok(Self { rows, digest, tables }), Err)
-    }
-}
-
 /// Digest of a part's rest, without the time of its own clock.
-fn rest_digest<T: Tables + Serialize>(part: &mut T, rest: &str) -> serde_json::Result<u64> {
-    let Some(time) = part.clock().map(std::mem::take) else { return Ok(digest(rest)) };
+fn rest_digest<T: Tables + Serialize>(part: &mut T) -> serde_json::Result<u64> {
+    let time = part.clock().map(std::mem::take);
     let timeless = part.rest();
-    if let Some(clock) = part.clock() {
+    if let (Some(clock), Some(time)) = (part.clock(), time) {
         *clock = time;
     }
     timeless.map(|text| digest(&text))
@@ -209,6 +174,43 @@ impl Head {
     }
 }
 
+impl Residence {
+    /// What of a part has changed since it was last stored, its rest first; `all` of it if that is wanted. A table that it no longer
+    /// has is gone.
+    ///
+    /// # Errors
+    /// When a value has no JSON.
+    fn changes_of<T: Tables + Serialize>(
+        &mut self,
+        part: Part,
+        state: &mut T,
+        all: bool,
+    ) -> serde_json::Result<(Part, Vec<Row>)> {
+        let digest = rest_digest(state)?;
+        let same = self.rests.insert(part.clone(), digest) == Some(digest);
+        let (mut rows, mut tables, mut problem) = (Vec::new(), BTreeSet::new(), None);
+        state.tables(&mut |name, table: &mut dyn Rows| {
+            tables.insert(name.to_owned());
+            match if all { table.all() } else { table.changes() } {
+                Ok(changes) => rows.extend(changes.into_iter().map(|(key, value)| Row {
+                    table: name.to_owned(),
+                    key,
+                    value,
+                })),
+                Err(error) => drop(problem.get_or_insert(error)),
+            }
+        });
+        problem.map_or(Ok(()), Err)?;
+        let former = self.tables.insert(part.clone(), tables.clone()).unwrap_or_default();
+        let gone = former.into_iter().filter(|table| !tables.contains(table));
+        rows.extend(gone.map(|table| Row { table, key: String::new(), value: None }));
+        if all || !same || !rows.is_empty() {
+            rows.insert(0, Row { table: String::new(), key: String::new(), value: Some(state.rest()?) });
+        }
+        Ok((part, rows))
+    }
+}
+
 impl World {
     /// What has changed since this was last called, everything at the first. That time went by is a change only if `moment`.
     ///
@@ -217,8 +219,7 @@ impl World {
     pub(crate) fn changes(&mut self, moment: bool) -> serde_json::Result<Vec<(Part, Vec<Row>)>> {
         let all = std::mem::take(&mut self.residence.renewed);
         let mut changes = Vec::new();
-        let google = Written::of(&mut self.google, all)?;
-        changes.push(self.keep_changed(Part::Google, google, all));
+        changes.push(self.residence.changes_of(Part::Google, &mut self.google, all)?);
         let touched = std::mem::take(&mut self.residence.touched);
         let ids: Vec<String> =
             if all { self.cells.keys().cloned().collect() } else { touched.into_iter().collect() };
@@ -226,14 +227,12 @@ impl World {
             let Some(cell) = self.cells.get(&id).cloned() else { continue };
             for key in cell.clusters() {
                 if let Some(cluster) = self.kubernetes.get_mut(key) {
-                    let written = Written::of(cluster, all)?;
-                    changes.push(self.keep_changed(Part::Cluster(key.clone()), written, all));
+                    changes.push(self.residence.changes_of(Part::Cluster(key.clone()), cluster, all)?);
                 }
             }
             for name in cell.shares() {
                 if let Some(share) = self.exhibitor.get_mut(name) {
-                    let written = Written::of(share, all)?;
-                    changes.push(self.keep_changed(Part::Share(name.clone()), written, all));
+                    changes.push(self.residence.changes_of(Part::Share(name.clone()), share, all)?);
                 }
             }
         }
@@ -254,19 +253,6 @@ impl World {
             changes.push((Part::Head, vec![Row { table: String::new(), key: String::new(), value }]));
         }
         Ok(changes)
-    }
-
-    /// What of a part has changed; nothing where that is the rest alone and the rest is as it was stored.
-    fn keep_changed(&mut self, part: Part, written: Written, all: bool) -> (Part, Vec<Row>) {
-        let Written { mut rows, digest, tables } = written;
-        let same = self.residence.rests.insert(part.clone(), digest) == Some(digest);
-        let former = self.residence.tables.insert(part.clone(), tables.clone()).unwrap_or_default();
-        let gone = former.into_iter().filter(|table| !tables.contains(table));
-        rows.extend(gone.map(|table| Row { table, key: String::new(), value: None }));
-        if same && rows.len() == 1 && !all {
-            rows.clear();
-        }
-        (part, rows)
     }
 
     /// A world out of the rows of its head, of Google's APIs and of its cells; what cells hold is read when somebody looks at it.
@@ -392,8 +378,7 @@ impl World {
         let of_part = |problem: String| format!("{part}: {problem}");
         let mut read: Option<T> = assemble(&rows).map_err(of_part)?;
         if let Some(read) = &mut read {
-            let rest = read.rest().map_err(|error| of_part(error.to_string()))?;
-            let digest = rest_digest(read, &rest).map_err(|error| of_part(error.to_string()))?;
+            let digest = rest_digest(read).map_err(|error| of_part(error.to_string()))?;
             self.residence.rests.insert(part.clone(), digest);
         }
         let tables = rows.iter().filter(|row| !row.table.is_empty()).map(|row| row.table.clone());
