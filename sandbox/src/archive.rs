@@ -129,11 +129,11 @@ pub(crate) fn fill(part: &mut dyn Tables, rows: &[Row]) -> Result<(), String> {
     problem.map_or(Ok(()), Err)
 }
 
-/// Digest of a part's rest, without the time of its own clock.
+/// Digest of a part's rest, whatever its clocks show.
 fn rest_digest<T: Tables + Serialize>(part: &mut T) -> serde_json::Result<u64> {
-    let time = part.clock().map(std::mem::take);
+    let times: Vec<Time> = part.clocks().into_iter().map(std::mem::take).collect();
     let timeless = part.rest();
-    if let (Some(clock), Some(time)) = (part.clock(), time) {
+    for (clock, time) in part.clocks().into_iter().zip(times) {
         *clock = time;
     }
     timeless.map(|text| digest(&text))

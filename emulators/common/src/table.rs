@@ -232,9 +232,10 @@ pub trait Tables {
     /// Shows every table with its name, which no other table of this part has.
     fn tables(&mut self, show: &mut dyn FnMut(&str, &mut dyn Rows));
 
-    /// The part's own clock, if it has one: that it goes on is no change of the part.
-    fn clock(&mut self) -> Option<&mut Time> {
-        None
+    /// Times of the part that move while nothing happens in it: its own clock, periods that pass. They follow from the rest of the
+    /// part and the present time, so that they differ is no change of the part.
+    fn clocks(&mut self) -> Vec<&mut Time> {
+        Vec::new()
     }
 
     /// The part without the rows of its tables.

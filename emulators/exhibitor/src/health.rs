@@ -40,7 +40,7 @@ pub struct Worst {
     pub healthy: Option<Health>,
     /// Fewest voters that run, beyond the quorum.
     pub up: Option<Health>,
-    /// Longest time without a quorum, virtual ms.
+    /// Longest time without a quorum, virtual ms; one that lasts is counted when it ends.
     pub outage: Time,
     /// Since when there is none.
     #[serde(default)]
@@ -55,10 +55,17 @@ impl Worst {
         if self.up.is_none_or(|worst| now.margin(now.up) < worst.margin(worst.up)) {
             self.up = Some(now);
         }
-        if let Some(since) = self.since {
-            self.outage = self.outage.max(now.at.saturating_sub(since));
+        if now.healthy < now.quorum {
+            self.since.get_or_insert(now.at);
+        } else {
+            *self = Self { since: None, ..self.until(now.at) };
         }
-        self.since = (now.healthy < now.quorum).then_some(self.since.unwrap_or(now.at));
+    }
+
+    /// The same with what has passed by this time of an outage that lasts.
+    fn until(self, now: Time) -> Self {
+        let lasting = self.since.map_or(0, |since| now.saturating_sub(since));
+        Self { outage: self.outage.max(lasting), ..self }
     }
 }
 
@@ -132,7 +139,7 @@ impl Shares {
     /// The worst since [`Self::forget_worst`].
     #[must_use]
     pub fn worst(&self, share: &str) -> Worst {
-        self.shares.get(share).map_or_else(Worst::default, |share| share.worst)
+        self.shares.get(share).map_or_else(Worst::default, |share| share.worst.until(share.clock))
     }
 
     /// Forgets the worst so far.

@@ -136,8 +136,10 @@ impl Tables for Share {
         }
     }
 
-    fn clock(&mut self) -> Option<&mut Time> {
-        Some(&mut self.clock)
+    fn clocks(&mut self) -> Vec<&mut Time> {
+        let timers = self.members.values_mut().map(|member| &mut member.timers);
+        let ticks = timers.flat_map(|timers| [&mut timers.config, &mut timers.check, &mut timers.auto]);
+        std::iter::once(&mut self.clock).chain(ticks).collect()
     }
 }
 

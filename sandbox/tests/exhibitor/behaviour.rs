@@ -2,6 +2,7 @@
 
 use crate::support::{Lab, SHARE, START, address, body, request, spec};
 use serde_json::{Value, json};
+use zkprov_emulator_common::table::Tables;
 
 /// Three members at the image's own periods, serving.
 fn at_image_periods(members: usize) -> Lab {
@@ -258,6 +259,49 @@ fn years_of_nothing_cost_nothing() {
     lab.advance(100 * 365 * 24 * 3_600_000);
     assert_eq!(lab.shares.healthy_voters(SHARE), 5);
     assert_ne!(before, lab.shares, "its periods went on");
+}
+
+/// What is stored of the share, whatever its clocks show.
+fn stored(lab: &mut Lab) -> String {
+    let share = lab.shares.get_mut(SHARE).unwrap();
+    share.clocks().into_iter().for_each(|clock| *clock = 0);
+    serde_json::to_string(share).unwrap()
+}
+
+#[test]
+fn a_look_between_two_events_changes_nothing() {
+    let looks = ["config/get-state", "cluster/state", "cluster/status", "cluster/4ltr/srvr"];
+    let mut lab = Lab::fast(3);
+    (1..=3).for_each(|number| lab.start(number));
+    lab.await_port(3);
+    lab.form(3, &[]);
+    let mut quiet = 0;
+    for round in 0..400_u32 {
+        match round {
+            100 => lab.shares.kill_zookeeper(&address(1)),
+            200 => lab.shares.hang(&address(2)),
+            300 => lab.stop(3),
+            _ => {}
+        }
+        if let Some(next) = lab.shares.next_event() {
+            lab.advance(next.saturating_sub(lab.now).min(700));
+        }
+        if lab.shares.next_event().is_some_and(|next| next <= lab.now + 1_500) {
+            continue;
+        }
+        let before = stored(&mut lab.clone());
+        lab.advance(1_500);
+        let at = lab.now;
+        for look in looks {
+            let _ = lab.try_send(1, &request("GET", &format!("/exhibitor/v1/{look}"), b""));
+        }
+        // A member that does not answer holds up the answer about it, and time goes by.
+        if lab.now == at {
+            quiet += 1;
+            assert_eq!(stored(&mut lab.clone()), before, "round {round}");
+        }
+    }
+    assert!(quiet > 50, "only {quiet} quiet moments");
 }
 
 #[test]
