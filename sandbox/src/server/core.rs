@@ -352,6 +352,10 @@ impl Core {
         self.lock().listeners.endpoints.clone()
     }
 
+    pub(crate) fn now(&self) -> Time {
+        self.lock().world.now
+    }
+
     pub(crate) fn request_count(&self) -> usize {
         self.lock().requests
     }
@@ -466,6 +470,8 @@ impl Inner {
         let latest = self.world.now + limit;
         let next = self.world.next_event_for(cluster);
         let target = next.map_or(latest, |next| next.clamp(self.world.now + POLL, latest));
+        // A client that polls with several reads sees one step of time, not one for each of them.
+        self.reads.clear();
         self.move_to(target) || next.is_some_and(|next| next <= target)
     }
 

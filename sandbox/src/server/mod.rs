@@ -217,6 +217,12 @@ impl Running {
         self.core.request_count()
     }
 
+    /// The cloud's time, as the last request left it.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.core.now()
+    }
+
     /// Changing requests that arrived so far; what [`Cut::at`] counts.
     #[must_use]
     pub fn mutation_count(&self) -> usize {

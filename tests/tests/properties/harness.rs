@@ -1,8 +1,8 @@
 //! A cloud of one's own, and the commands on it: what the binary does, without the process.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 use zkprov_engine::cloud::{Cloud, Holder};
@@ -19,7 +19,7 @@ use zkprov_plans::planner::{PlanInput, plan};
 use zkprov_plans::report::{Report, Style, text};
 use zkprov_plans::saved::{Approval, approve};
 use zkprov_plans::spec::{Defaults, Source, ValidSpec, load};
-use zkprov_sandbox::api::{Request, Service};
+use zkprov_sandbox::api::{Request, Service, Time};
 use zkprov_sandbox::server::{self, Clock, Options, Running};
 use zkprov_sandbox::world::World;
 use zkprov_tests::{STILL, inventory_of};
@@ -35,6 +35,10 @@ const PACE: Pace = Pace {
     formation: STILL,
     restart: STILL,
 };
+
+/// A run that has nothing new to say in so much of the cloud's time waits in vain. No operation takes as long. The product's own
+/// deadlines are shorter, but they are in the time of this machine.
+const VAIN: Time = 60 * 60 * 1_000;
 
 /// The text of an example's file.
 pub(crate) fn example(name: &str) -> String {
@@ -128,19 +132,44 @@ impl Lab {
             in_cluster: false,
         };
         let run = self.runs.fetch_add(1, Ordering::Relaxed);
-        Client { cloud: Cloud::connect(connection).await.unwrap(), run }
+        Client { cloud: Cloud::connect(connection).await.unwrap(), run, said: Said::default() }
     }
 
     /// What `zkprov apply` does.
     pub(crate) async fn apply(&self, spec: &ValidSpec) -> Result<(), String> {
-        self.client().await.run(spec, Mode::Apply, &never()).await
+        let client = self.client().await;
+        self.unless_in_vain(&client, client.run(spec, Mode::Apply, &never())).await
     }
 
     /// What `zkprov destroy` does, its orphan check included.
     pub(crate) async fn destroy(&self, spec: &ValidSpec, delete_data: bool) -> Result<(), String> {
         let client = self.client().await;
-        client.run(spec, Mode::Destroy { delete_data }, &never()).await?;
+        self.unless_in_vain(&client, client.run(spec, Mode::Destroy { delete_data }, &never())).await?;
         client.orphans(spec, delete_data).await
+    }
+
+    /// Lets a run go on until it waits in vain, and be gone with it.
+    async fn unless_in_vain(
+        &self,
+        client: &Client,
+        run: impl Future<Output = Result<(), String>>,
+    ) -> Result<(), String> {
+        let wait = async {
+            let (mut said, mut since) = (client.said.last(), self.running.now());
+            loop {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                let (last, now) = (client.said.last(), self.running.now());
+                if last != said {
+                    (said, since) = (last, now);
+                } else if now > since + VAIN {
+                    return said;
+                }
+            }
+        };
+        tokio::select! {
+            ended = run => ended,
+            said = wait => Err(format!("nothing new in {} minutes of the cloud's time after: {said}", VAIN / 60_000)),
+        }
     }
 
     /// What `zkprov plan` does.
@@ -219,6 +248,7 @@ pub(crate) fn never() -> watch::Receiver<bool> {
 pub(crate) struct Client {
     cloud: Cloud,
     run: u32,
+    said: Said,
 }
 
 impl Client {
@@ -286,7 +316,7 @@ impl Client {
         let providers = self.cloud.providers(&planned.spec, holder);
         let run = Run {
             providers: &providers,
-            sink: &Silent,
+            sink: &self.said,
             pace: PACE,
             parallelism: 8,
             stop: stop.clone(),
@@ -334,9 +364,18 @@ fn failed(planned: &Planned, outcome: Outcome, failures: &[(usize, ProviderError
     format!("{outcome:?}: {}\n{}", causes.join("; "), planned.words())
 }
 
-/// Takes events and says nothing.
-struct Silent;
+/// The last event of a run.
+#[derive(Default)]
+struct Said(Mutex<String>);
 
-impl EventSink for Silent {
-    fn emit(&self, _: Event) {}
+impl Said {
+    fn last(&self) -> String {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl EventSink for Said {
+    fn emit(&self, event: Event) {
+        *self.0.lock().unwrap() = format!("{event:?}");
+    }
 }

@@ -154,7 +154,9 @@ fn options_of_the_share() {
 
 #[test]
 fn options_of_the_cluster() {
-    block_on(together("tutorial", CLUSTER));
+    // Each node is replaced: members without volumes come back under new addresses, and Exhibitor's own management, which takes
+    // them in, may be in the middle of a change when the next node goes.
+    block_on(together("persistent", CLUSTER));
 }
 
 #[test]
