@@ -18,6 +18,7 @@ use crate::providers::gke::{ClusterAccess, GkeProvider};
 use crate::providers::kubernetes::kubeconfig::{ContextUser, KubeContext, gke_context_name};
 use crate::providers::kubernetes::{Ended, KubeAccess, KubernetesProvider, TokenSource};
 use crate::providers::storage::Storage;
+use crate::wait::Deadline;
 use futures::future::{BoxFuture, join, join_all};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -191,9 +192,8 @@ impl Cloud {
         for request in requests {
             // A cluster that cannot be reached is a gap of the reading that follows.
             let Ok(Some(inside)) = self.enter(request.spec).await else { continue };
-            let waited =
-                tokio::time::timeout(self.pace().formation, inside.pods_answer(request, progress)).await;
-            if let Ok(answered) = waited
+            let deadline = Deadline::after(self.pace().formation, &self.pace());
+            if let Some(answered) = deadline.bound(inside.pods_answer(request, progress)).await
                 && answered?
             {
                 inside.ensemble.settle(&inside.ensemble.id(request), progress).await?;
@@ -216,7 +216,8 @@ impl Cloud {
             let Ok(Some(inside)) = self.enter(request.spec).await else { continue };
             let id = inside.ensemble.id(request);
             let rested = inside.ensemble.until_at_rest(&id, progress);
-            if let Ok(rested) = tokio::time::timeout(self.pace().restart, rested).await {
+            let deadline = Deadline::after(self.pace().restart, &self.pace());
+            if let Some(rested) = deadline.bound(rested).await {
                 rested?;
             }
         }

@@ -1,5 +1,6 @@
 //! How the APIs are reached: endpoints, credentials, pace.
 
+use crate::wait::Clock;
 use std::time::Duration;
 
 /// Where each API answers; `None` is Google's own.
@@ -25,7 +26,7 @@ pub enum CredentialSource {
 }
 
 /// How fast to poll and how long to wait. Waits are long polls and watches wherever an API has them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Pace {
     /// First pause between polls of an API that has no long poll (GKE operations, Exhibitor).
     pub poll: Duration,
@@ -42,6 +43,8 @@ pub struct Pace {
     /// How long Exhibitor may take to bring every member back by itself: to give the place of a lost one to a new pod it
     /// takes up to two minutes, to restart the others another, and an election can take half of one more.
     pub restart: Duration,
+    /// What the last three are measured by.
+    pub clock: Clock,
 }
 
 impl Default for Pace {
@@ -54,6 +57,7 @@ impl Default for Pace {
             step: Duration::from_secs(45 * 60),
             formation: Duration::from_secs(15 * 60),
             restart: Duration::from_secs(4 * 60),
+            clock: Clock::MACHINE,
         }
     }
 }

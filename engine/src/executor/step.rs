@@ -4,11 +4,12 @@ use super::Run;
 use super::retry::{self, Next};
 use crate::error::{ProviderError, ProviderErrorKind as Kind, one_line};
 use crate::provider::{Course, Provider};
+use crate::wait::Deadline;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::sleep;
 use zkprov_plans::diff;
 use zkprov_plans::event::Event;
 use zkprov_plans::measure::Measure;
@@ -275,7 +276,7 @@ impl Context<'_> {
         asks: Asks,
     ) -> Result<(), ProviderError> {
         self.waits.send_replace(true);
-        let deadline = match change.ready_when {
+        let allowed = match change.ready_when {
             ReadyWhen::Done => return Ok(()),
             ReadyWhen::EnsembleServes { .. } | ReadyWhen::QuorumHolds { .. } => self.run.pace.formation,
             ReadyWhen::FileServerReady { .. }
@@ -285,7 +286,7 @@ impl Context<'_> {
             | ReadyWhen::PodsAnswer { .. }
             | ReadyWhen::Gone => self.run.pace.step,
         };
-        let until = Instant::now() + deadline;
+        let deadline = Deadline::after(allowed, &self.run.pace);
         let mut said = String::new();
         let waiting = || format!("waiting for {}", change.id);
         loop {
@@ -300,8 +301,8 @@ impl Context<'_> {
                 }
                 Verdict::Progressing(_) => {}
             }
-            if timeout_at(until, provider.changed(change)).await.is_err() {
-                let waited = format!("not ready after {} s: {said}", deadline.as_secs());
+            if deadline.bound(provider.changed(change)).await.is_none() {
+                let waited = format!("not ready after {} s: {said}", deadline.seconds());
                 return Err(ProviderError::new(Kind::Deadline, waiting(), waited)
                     .hint("run `zkprov apply` again to go on waiting, or `zkprov status` to look"));
             }

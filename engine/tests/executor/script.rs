@@ -11,6 +11,7 @@ use zkprov_engine::connection::Pace;
 use zkprov_engine::error::{ProviderError, ProviderErrorKind as Kind};
 use zkprov_engine::executor::{self, ApplyReport, EventSink, Providers, Run};
 use zkprov_engine::provider::{Course, Observations, Progress, Provider, ReadRequest};
+use zkprov_engine::wait::Clock;
 use zkprov_plans::diff::{declared, diff, fingerprint};
 use zkprov_plans::document::Desired;
 use zkprov_plans::event::Event;
@@ -31,6 +32,7 @@ pub(crate) const PACE: Pace = Pace {
     step: Duration::from_secs(60),
     formation: Duration::from_secs(120),
     restart: Duration::from_secs(120),
+    clock: Clock::MACHINE,
 };
 
 /// What befalls one call.

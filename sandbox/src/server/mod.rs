@@ -217,10 +217,10 @@ impl Running {
         self.core.request_count()
     }
 
-    /// The cloud's time, as the last request left it.
-    #[must_use]
-    pub fn now(&self) -> Time {
-        self.core.now()
+    /// Tells the cloud's time, as the last request left it.
+    pub fn clock(&self) -> impl Fn() -> Time + Send + Sync + 'static {
+        let core = Arc::clone(&self.core);
+        move || core.now()
     }
 
     /// Changing requests that arrived so far; what [`Cut::at`] counts.

@@ -263,9 +263,9 @@ fn years_of_nothing_cost_nothing() {
 
 /// What is stored of the share, whatever its clocks show.
 fn stored(lab: &mut Lab) -> String {
-    let share = lab.shares.get_mut(SHARE).unwrap();
+    let share = lab.shares.get_mut(SHARE).expect("the share");
     share.clocks().into_iter().for_each(|clock| *clock = 0);
-    serde_json::to_string(share).unwrap()
+    serde_json::to_string(share).expect("JSON")
 }
 
 #[test]

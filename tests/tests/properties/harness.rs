@@ -1,15 +1,17 @@
 //! A cloud of one's own, and the commands on it: what the binary does, without the process.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use zkprov_engine::cloud::{Cloud, Holder};
 use zkprov_engine::connection::{Connection, CredentialSource, Endpoints, Pace, install_crypto};
 use zkprov_engine::error::{ProviderError, one_line};
 use zkprov_engine::executor::{self, ApplyReport, EventSink, Run};
 use zkprov_engine::provider::ReadRequest;
+use zkprov_engine::wait::Clock;
 use zkprov_plans::check::check;
 use zkprov_plans::document::Desired;
 use zkprov_plans::event::{Event, Outcome};
@@ -19,26 +21,10 @@ use zkprov_plans::planner::{PlanInput, plan};
 use zkprov_plans::report::{Report, Style, text};
 use zkprov_plans::saved::{Approval, approve};
 use zkprov_plans::spec::{Defaults, Source, ValidSpec, load};
-use zkprov_sandbox::api::{Request, Service, Time};
-use zkprov_sandbox::server::{self, Clock, Options, Running};
+use zkprov_sandbox::api::{Request, Service};
+use zkprov_sandbox::server::{self, Options, Running};
 use zkprov_sandbox::world::World;
 use zkprov_tests::{STILL, inventory_of};
-
-/// Polls often: the sandbox's time goes by only when somebody asks. Deadlines are in the time of this machine, which may be busy:
-/// they are there for what would wait for ever.
-const PACE: Pace = Pace {
-    poll: Duration::from_millis(1),
-    poll_max: Duration::from_millis(4),
-    retry: Duration::from_millis(1),
-    request: STILL,
-    step: STILL,
-    formation: STILL,
-    restart: STILL,
-};
-
-/// A run that has nothing new to say in so much of the cloud's time waits in vain. No operation takes as long. The product's own
-/// deadlines are shorter, but they are in the time of this machine.
-const VAIN: Time = 60 * 60 * 1_000;
 
 /// The text of an example's file.
 pub(crate) fn example(name: &str) -> String {
@@ -103,17 +89,36 @@ pub(crate) fn block_on(test: impl Future<Output = ()> + Send + 'static) {
     }
 }
 
+/// Polls often: the cloud's time goes by only when something asks. Deadlines are zkprov's own, in the cloud's time; a request
+/// takes as long as this machine needs.
+fn pace(running: &Running) -> Pace {
+    let (begin, now) = (Instant::now(), running.clock());
+    let start = now();
+    let told = move || begin + Duration::from_millis(now() - start);
+    Pace {
+        poll: Duration::from_millis(1),
+        poll_max: Duration::from_millis(4),
+        retry: Duration::from_millis(1),
+        request: STILL,
+        clock: Clock::told_by(Box::leak(Box::new(told))),
+        ..Pace::default()
+    }
+}
+
 /// A served sandbox in memory.
 pub(crate) struct Lab {
     pub(crate) running: Running,
     runs: AtomicU32,
+    pace: Pace,
 }
 
 impl Lab {
     pub(crate) async fn start() -> Self {
         install_crypto();
-        let options = Options { clock: Clock::Instant, ..Options::default() };
-        Self { running: server::start(options).await.unwrap(), runs: AtomicU32::new(0) }
+        let options = Options { clock: server::Clock::Instant, ..Options::default() };
+        let running = server::start(options).await.unwrap();
+        let pace = pace(&running);
+        Self { running, runs: AtomicU32::new(0), pace }
     }
 
     /// New clients, as a new process has them.
@@ -127,49 +132,24 @@ impl Lab {
         let connection = Connection {
             endpoints,
             credentials: CredentialSource::Anonymous,
-            pace: PACE,
+            pace: self.pace,
             parallelism: 8,
             in_cluster: false,
         };
         let run = self.runs.fetch_add(1, Ordering::Relaxed);
-        Client { cloud: Cloud::connect(connection).await.unwrap(), run, said: Said::default() }
+        Client { cloud: Cloud::connect(connection).await.unwrap(), run }
     }
 
     /// What `zkprov apply` does.
     pub(crate) async fn apply(&self, spec: &ValidSpec) -> Result<(), String> {
-        let client = self.client().await;
-        self.unless_in_vain(&client, client.run(spec, Mode::Apply, &never())).await
+        self.client().await.run(spec, Mode::Apply, &never()).await
     }
 
     /// What `zkprov destroy` does, its orphan check included.
     pub(crate) async fn destroy(&self, spec: &ValidSpec, delete_data: bool) -> Result<(), String> {
         let client = self.client().await;
-        self.unless_in_vain(&client, client.run(spec, Mode::Destroy { delete_data }, &never())).await?;
+        client.run(spec, Mode::Destroy { delete_data }, &never()).await?;
         client.orphans(spec, delete_data).await
-    }
-
-    /// Lets a run go on until it waits in vain, and be gone with it.
-    async fn unless_in_vain(
-        &self,
-        client: &Client,
-        run: impl Future<Output = Result<(), String>>,
-    ) -> Result<(), String> {
-        let wait = async {
-            let (mut said, mut since) = (client.said.last(), self.running.now());
-            loop {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-                let (last, now) = (client.said.last(), self.running.now());
-                if last != said {
-                    (said, since) = (last, now);
-                } else if now > since + VAIN {
-                    return said;
-                }
-            }
-        };
-        tokio::select! {
-            ended = run => ended,
-            said = wait => Err(format!("nothing new in {} minutes of the cloud's time after: {said}", VAIN / 60_000)),
-        }
     }
 
     /// What `zkprov plan` does.
@@ -248,7 +228,6 @@ pub(crate) fn never() -> watch::Receiver<bool> {
 pub(crate) struct Client {
     cloud: Cloud,
     run: u32,
-    said: Said,
 }
 
 impl Client {
@@ -316,8 +295,8 @@ impl Client {
         let providers = self.cloud.providers(&planned.spec, holder);
         let run = Run {
             providers: &providers,
-            sink: &self.said,
-            pace: PACE,
+            sink: &Silent,
+            pace: self.cloud.pace(),
             parallelism: 8,
             stop: stop.clone(),
             run_id: format!("run-{}", self.run),
@@ -364,18 +343,9 @@ fn failed(planned: &Planned, outcome: Outcome, failures: &[(usize, ProviderError
     format!("{outcome:?}: {}\n{}", causes.join("; "), planned.words())
 }
 
-/// The last event of a run.
-#[derive(Default)]
-struct Said(Mutex<String>);
+/// Takes events and says nothing.
+struct Silent;
 
-impl Said {
-    fn last(&self) -> String {
-        self.0.lock().unwrap().clone()
-    }
-}
-
-impl EventSink for Said {
-    fn emit(&self, event: Event) {
-        *self.0.lock().unwrap() = format!("{event:?}");
-    }
+impl EventSink for Silent {
+    fn emit(&self, _: Event) {}
 }

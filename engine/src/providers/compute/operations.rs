@@ -38,7 +38,7 @@ impl ComputeProvider {
         mut operation: Operation,
         progress: Progress<'_>,
     ) -> Result<(), ProviderError> {
-        let deadline = Deadline::after(self.caller.pace.step);
+        let deadline = Deadline::after(self.caller.pace.step, &self.caller.pace);
         let mut backoff = Backoff::polling(&self.caller.pace);
         let mut not_found = 0;
         loop {

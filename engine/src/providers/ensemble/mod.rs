@@ -20,6 +20,7 @@ pub use reach::Members;
 use crate::error::{ProviderError, ProviderErrorKind};
 use crate::provider::{Course, Observation, Observations, Progress, Provider, ReadRequest};
 use crate::providers::kubernetes::KubernetesProvider;
+use crate::wait::Deadline;
 use futures::future::{BoxFuture, join_all};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -170,9 +171,9 @@ impl EnsembleProvider {
             }
             Ok(())
         };
-        let limit = self.kubernetes.pace.formation;
-        tokio::time::timeout(limit, wait).await.unwrap_or_else(|_| {
-            let message = format!("Exhibitor still rolls a change after {} s", limit.as_secs());
+        let deadline = Deadline::after(self.kubernetes.pace.formation, &self.kubernetes.pace);
+        deadline.bound(wait).await.unwrap_or_else(|| {
+            let message = format!("Exhibitor still rolls a change after {} s", deadline.seconds());
             let hint = "`zkprov ui` shows which member it waits for; \
                         its control panel can commit the change or roll it back";
             Err(ProviderError::new(ProviderErrorKind::Deadline, format!("waiting for {id}"), message)

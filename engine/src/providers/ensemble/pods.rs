@@ -7,9 +7,10 @@ use crate::error::{ProviderError, ProviderErrorKind as Kind};
 use crate::provider::{Course, Progress};
 use crate::providers::kubernetes::api::WRITE;
 use crate::providers::kubernetes::{Place, not_ours, text};
+use crate::wait::Deadline;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use zkprov_plans::document::FIELD_MANAGER;
 use zkprov_plans::members;
 use zkprov_plans::observed::{EnsembleState, Pod, Reading};
@@ -47,8 +48,8 @@ impl EnsembleProvider {
         let workload = &change.id;
         let Some(place) = Place::of(workload) else { return Err(not_ours(workload)) };
         let mut under_way = None;
-        let limit = self.kubernetes.pace.formation;
-        let (mut said, mut until) = (String::new(), Instant::now() + limit);
+        let pace = &self.kubernetes.pace;
+        let (mut said, mut until) = (String::new(), Deadline::after(pace.formation, pace));
         loop {
             let Some(document) = self.kubernetes.get(&place).await? else {
                 return Err(failed(workload, Kind::Stale, "it is not there any more".to_owned()));
@@ -73,10 +74,10 @@ impl EnsembleProvider {
             if why != said {
                 progress(Course::Doing(format!("waiting for {why}")));
                 said = why;
-                until = Instant::now() + limit;
+                until = Deadline::after(pace.formation, pace);
             }
-            if Instant::now() > until {
-                let message = format!("waited {} s for {said}", limit.as_secs());
+            if until.has_passed() {
+                let message = format!("waited {} s for {said}", until.seconds());
                 let hint = "the other pods run as before; look at `zkprov status`, then apply again, or apply another \
                             file to roll back";
                 return Err(failed(workload, Kind::Deadline, message).hint(hint));

@@ -4,8 +4,9 @@ use super::EnsembleProvider;
 use super::read::{OWN, Sight};
 use crate::error::{ProviderError, ProviderErrorKind};
 use crate::provider::{Course, Progress};
+use crate::wait::Deadline;
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use zkprov_plans::exhibitor;
 use zkprov_plans::observed::{Server, StuckRoll};
 use zkprov_plans::resource::ResourceId;
@@ -96,7 +97,7 @@ impl EnsembleProvider {
         }
         let pace = &self.kubernetes.pace;
         let mut under_way: Option<UnderWay> = None;
-        let (mut said, mut until) = (String::new(), Instant::now() + pace.restart);
+        let (mut said, mut until) = (String::new(), Deadline::after(pace.restart, pace));
         loop {
             let sight = self.sight(roll.id).await?;
             self.heal(roll.id, &sight).await?;
@@ -111,7 +112,7 @@ impl EnsembleProvider {
                     self.control(roll, pod, "cluster/restart").await?;
                     let restarted = Restarted { host: host.clone(), floor };
                     under_way = Some(UnderWay { restarted, started, looks: 0 });
-                    until = Instant::now() + pace.restart;
+                    until = Deadline::after(pace.restart, pace);
                     format!("{host} to come back")
                 }
                 Next::Stop(host) => {
@@ -125,12 +126,12 @@ impl EnsembleProvider {
                     self.control(roll, pod, "cluster/set/restarts/true").await?;
                     roll.say(format!("{host} is back and in sync"));
                     under_way = None;
-                    until = Instant::now() + pace.restart;
+                    until = Deadline::after(pace.restart, pace);
                     continue;
                 }
             };
-            if Instant::now() > until {
-                let waited = format!("{} s for {why}", pace.restart.as_secs());
+            if until.has_passed() {
+                let waited = format!("{} s for {why}", until.seconds());
                 return Err(roll.fail(ProviderErrorKind::Deadline, format!("waited {waited}")).hint(
                     "the others run as before and do not restart; look at `zkprov status`, then apply again, or \
                      apply another file to roll back",
@@ -177,7 +178,7 @@ impl EnsembleProvider {
     async fn until_read(&self, roll: &Roll<'_>) -> Result<(), ProviderError> {
         let check = roll.body.get("checkMs").and_then(|check| check.as_str()?.parse::<u64>().ok());
         let looks = 1 + 2 * check.unwrap_or(LOOK_MS).div_ceil(LOOK_MS);
-        let until = Instant::now() + self.kubernetes.pace.restart;
+        let until = Deadline::after(self.kubernetes.pace.restart, &self.kubernetes.pace);
         let mut left = looks;
         while left > 0 {
             let state = self.mend(roll.id).await?;
@@ -188,7 +189,7 @@ impl EnsembleProvider {
             let read = |config: &Value| exhibitor::differing_keys(config, roll.body).is_empty();
             let all = late.is_none() && state.config.as_ref().is_some_and(read);
             left = if all { left - 1 } else { looks };
-            if Instant::now() > until {
+            if until.has_passed() {
                 let who = late.map_or("somebody", |pod| pod.name.as_str());
                 let message = format!("{who} does not read the configuration that was set");
                 return Err(roll.fail(ProviderErrorKind::Deadline, message).hint("look at `zkprov status`"));
@@ -216,13 +217,13 @@ impl EnsembleProvider {
 
     /// Waits until every ZooKeeper runs with its new id: while some still serve by the old ones, all looks well.
     pub(super) async fn until_renumbered(&self, roll: &Roll<'_>) -> Result<(), ProviderError> {
-        let until = Instant::now() + self.kubernetes.pace.restart;
+        let until = Deadline::after(self.kubernetes.pace.restart, &self.kubernetes.pace);
         loop {
             let ids = self.ids(roll, &self.sight(roll.id).await?).await?;
             let Some((late, _)) = ids.iter().find(|(server, id)| *id != Some(server.id)) else {
                 return Ok(());
             };
-            if Instant::now() > until {
+            if until.has_passed() {
                 let message = format!("{} does not take its id {}", late.hostname, late.id);
                 return Err(roll.fail(ProviderErrorKind::Deadline, message).hint("look at `zkprov status`"));
             }

@@ -257,7 +257,7 @@ impl FilestoreProvider {
         mut operation: Operation,
         progress: Progress<'_>,
     ) -> Result<(), ProviderError> {
-        let deadline = Deadline::after(self.caller.pace.step);
+        let deadline = Deadline::after(self.caller.pace.step, &self.caller.pace);
         let mut backoff = Backoff::polling(&self.caller.pace);
         let get = self.client().await?.get_operation().set_name(&operation.name);
         while !operation.done {

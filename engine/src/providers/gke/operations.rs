@@ -33,7 +33,7 @@ impl GkeProvider {
         mut operation: Operation,
         progress: Progress<'_>,
     ) -> Result<(), ProviderError> {
-        let deadline = Deadline::after(self.caller.pace.step);
+        let deadline = Deadline::after(self.caller.pace.step, &self.caller.pace);
         let mut backoff = Backoff::polling(&self.caller.pace);
         let mut not_found = 0;
         let get = self.clusters.get_operation().set_name(format!(

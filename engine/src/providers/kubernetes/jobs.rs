@@ -6,11 +6,11 @@ use super::objects::{Place, not_ours, text};
 use super::ready::pods_path;
 use crate::error::{ProviderError, ProviderErrorKind};
 use crate::provider::{Course, Progress};
+use crate::wait::Deadline;
 use http::Method;
 use kube::api::{ListParams, PostParams};
 use kube::core::Request;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 use zkprov_plans::pods;
 use zkprov_plans::resource::{KubeApi, KubeKind, ResourceId};
 
@@ -48,7 +48,7 @@ impl KubernetesProvider {
         let name = self.start_job(&place, &live).await?;
         let job = Place { name, ..place };
         progress(Course::Doing(format!("job {} is made", job.name)));
-        let deadline = Instant::now() + self.pace.step;
+        let deadline = Deadline::after(self.pace.step, &self.pace);
         let mut said = String::new();
         loop {
             let document = self.json_of(&job).await?;
@@ -64,8 +64,8 @@ impl KubernetesProvider {
                 None => "no pod of it is there yet".to_owned(),
                 Some(pod) => format!("pod {}", pod.words()),
             };
-            if Instant::now() >= deadline {
-                let message = format!("not done after {} s: {words}", self.pace.step.as_secs());
+            if deadline.has_passed() {
+                let message = format!("not done after {} s: {words}", deadline.seconds());
                 let doing = format!("waiting for job {}", job.name);
                 let hint = format!(
                     "it goes on by itself: `kubectl describe job {} --namespace {}`",

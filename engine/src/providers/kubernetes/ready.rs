@@ -5,6 +5,7 @@ use crate::provider::{Course, Progress};
 use crate::providers::kubernetes::KubernetesProvider;
 use crate::providers::kubernetes::api::{Failure, READ, plain};
 use crate::providers::kubernetes::objects::{Place, not_ours, text};
+use crate::wait::Deadline;
 use futures::TryStreamExt;
 use futures::future::{join_all, select};
 use http::Method;
@@ -261,8 +262,9 @@ impl KubernetesProvider {
                 self.until_changed(id).await;
             }
         };
-        tokio::time::timeout(self.pace.step, wait).await.unwrap_or_else(|_| {
-            let message = format!("not gone after {} s", self.pace.step.as_secs());
+        let deadline = Deadline::after(self.pace.step, &self.pace);
+        deadline.bound(wait).await.unwrap_or_else(|| {
+            let message = format!("not gone after {} s", deadline.seconds());
             Err(ProviderError::new(
                 ProviderErrorKind::Deadline,
                 format!("deleting {}", place.text()),
