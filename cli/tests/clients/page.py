@@ -84,6 +84,16 @@ class Browser:
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **at)
 
+    def click_until(self, script, done):
+        """Clicks until the page answers with something true. A click that comes while the page moves its parts misses."""
+        pause = "new Promise((resolve) => setTimeout(resolve, 50))"
+        while True:
+            self.click(script)
+            found = self.tell(f"(async () => {{ for (let look = 0; look < 40; look++) {{ const found = {done};"
+                              f" if (found) return found; await {pause}; }} return null; }})()")
+            if found:
+                return found
+
     def press(self, key):
         for kind in ("rawKeyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key)
@@ -150,22 +160,20 @@ def use_znodes(browser):
     print("znode made:", made["message"])
     selected = "document.querySelector('#tree [aria-selected=true]')?.dataset.path"
     browser.wait("document.querySelector('#tree [data-path=\"/zookeeper\"]')")
-    browser.click("document.querySelector('#tree [data-path=\"/zookeeper\"] > .row')")
-    browser.wait("document.querySelector('#tree [data-path=\"/zookeeper/quota\"]')")
+    browser.click_until("document.querySelector('#tree [data-path=\"/zookeeper\"] > .row')",
+                        "document.querySelector('#tree [data-path=\"/zookeeper/quota\"]') !== null")
     browser.press("ArrowDown")
     browser.press("Enter")
     browser.wait(f"{selected} === '/zookeeper/quota' && document.querySelector('#znode h3')?.textContent === '/zookeeper/quota'")
     print("znode by keyboard:", browser.tell("document.querySelector('#znode h3').textContent"))
     browser.tell("(document.querySelector('#path').value = '/app/config', document.querySelector('#go button').focus())")
-    browser.click("document.querySelector('#go button')")
-    browser.wait(f"{selected} === '/app/config' && document.querySelector('#znode h3')?.textContent === '/app/config'")
+    go = "document.querySelector('#go button')"
+    browser.click_until(go, f"{selected} === '/app/config' && document.querySelector('#znode h3')?.textContent === '/app/config'")
     print("znode by path:", browser.tell("document.querySelector('#znode pre').textContent"))
     browser.tell("document.querySelector('#path').value = '/nowhere'")
-    browser.click("document.querySelector('#go button')")
-    print("no znode:", browser.wait("document.querySelector('#znode .bad')?.textContent"))
+    print("no znode:", browser.click_until(go, "document.querySelector('#znode .bad')?.textContent"))
     browser.tell("document.querySelector('#path').value = '/app/config'")
-    browser.click("document.querySelector('#go button')")
-    browser.wait("document.querySelector('#znode h3')?.textContent === '/app/config'")
+    browser.click_until(go, "document.querySelector('#znode h3')?.textContent === '/app/config'")
 
 
 def restart(browser):
@@ -176,11 +184,9 @@ def restart(browser):
     row = "[...document.querySelectorAll('#members tr')].find((row) => row.cells[1].textContent === 'leader')"
     host = browser.tell(f"{row}.cells[0].textContent")
     for answer in ("no", "yes"):
-        browser.click(f"{row}.querySelector('button')")
-        browser.wait("document.querySelector('#ask').open")
+        browser.click_until(f"{row}.querySelector('button')", "document.querySelector('#ask').open")
         print("asked:", browser.tell("document.querySelector('#ask-title').textContent").replace(host, "HOST"))
-        browser.click(f"document.querySelector('#ask [value={answer}]')")
-        browser.wait("!document.querySelector('#ask').open")
+        browser.click_until(f"document.querySelector('#ask [value={answer}]')", "!document.querySelector('#ask').open")
         print("told:", len(browser.tell("window.told")) > 0)
     browser.wait("window.told.some((text) => text.includes('serves again'))")
     for text in browser.tell("window.told"):
