@@ -252,12 +252,14 @@ const terms = (pairs) =>
 async function goTo(path) {
   let item = $("tree").firstChild;
   for (const part of path.split("/").filter(Boolean)) {
-    if (!isOpen(item)) await open(item);
     const below = item.dataset.path === "/" ? `/${part}` : `${item.dataset.path}/${part}`;
-    const found = [...(groupOf(item)?.children ?? [])].find((child) => child.dataset.path === below);
+    const parent = item;
+    const found = () => [...(groupOf(parent)?.children ?? [])].find((child) => child.dataset.path === below);
+    // It may have been made since the others were listed.
+    if (!isOpen(parent) || !found()) await open(parent);
+    item = found();
     // It is not there, or not listed yet.
-    if (!found) return showZnode(path);
-    item = found;
+    if (!item) return showZnode(path);
   }
   focusOn(item);
   item.scrollIntoView({ block: "nearest" });
