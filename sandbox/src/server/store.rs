@@ -250,11 +250,11 @@ impl Database {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })?;
         let since = if world == self.world { self.turn } else { 0 };
-        // Clusters and shares are read when somebody looks at them.
+        // Clusters and shares are read when a request concerns them. One query for both would read every row of the world.
+        let which = if since > 0 { "turn > ?1" } else { "part IN ('head', 'google', 'cells') AND turn > ?1" };
         let rows = {
-            let mut statement = self.connection.prepare_cached(
-                "SELECT part, tab, key, value FROM rows WHERE turn > ?1 AND (?1 > 0 OR part IN ('head', 'google', 'cells'))",
-            )?;
+            let query = format!("SELECT part, tab, key, value FROM rows WHERE {which}");
+            let mut statement = self.connection.prepare_cached(&query)?;
             let rows =
                 statement.query_map([since], |row| Ok((row.get::<_, String>(0)?, read_row(row, 1)?)))?;
             rows.filter_map(|row| row.map(|(part, row)| Some((Part::parse(&part)?, row))).transpose())
