@@ -43,7 +43,7 @@ pub struct Pace {
     /// How long Exhibitor may take to bring every member back by itself: to give the place of a lost one to a new pod it
     /// takes up to two minutes, to restart the others another, and an election can take half of one more.
     pub restart: Duration,
-    /// What the last three are measured by.
+    /// The clock that measures the last three.
     pub clock: Clock,
 }
 

@@ -37,7 +37,7 @@ impl Backoff {
     }
 }
 
-/// What deadlines are measured by: the time of this machine, or that of a cloud whose time does not follow it.
+/// The time that measures deadlines: this machine's, or an emulated cloud's.
 #[derive(Clone, Copy)]
 pub struct Clock(&'static (dyn Fn() -> Instant + Send + Sync));
 
@@ -45,7 +45,7 @@ impl Clock {
     /// The time of this machine.
     pub const MACHINE: Self = Self(&Instant::now);
 
-    /// The time that a function tells, which never goes back while anything waits.
+    /// The time that a function returns. It must not go back during a wait.
     #[must_use]
     pub const fn told_by(now: &'static (dyn Fn() -> Instant + Send + Sync)) -> Self {
         Self(now)

@@ -255,7 +255,7 @@ impl World {
         Ok(changes)
     }
 
-    /// A world out of the rows of its head, of Google's APIs and of its cells; what cells hold is read when somebody looks at it.
+    /// A world out of the rows of its head, of Google's APIs and of its cells; the contents of a cell are read when a request concerns it.
     ///
     /// # Errors
     /// What is wrong with them.

@@ -71,10 +71,11 @@ class Browser:
             sys.exit(f"{script}: {answer['exceptionDetails']}")
         return answer["result"].get("value")
 
-    def wait(self, script):
-        """Until the page answers with something true."""
+    def wait(self, script, looks="Infinity"):
+        """Until the page answers with something true, or, after so many looks, None."""
         pause = "new Promise((resolve) => setTimeout(resolve, 50))"
-        return self.tell(f"(async () => {{ for (;;) {{ const found = {script}; if (found) return found; await {pause}; }} }})()")
+        return self.tell(f"(async () => {{ for (let look = 0; look < {looks}; look++) {{ const found = {script};"
+                         f" if (found) return found; await {pause}; }} return null; }})()")
 
     def click(self, script):
         """In the middle of an element, where a person clicks."""
@@ -86,13 +87,11 @@ class Browser:
 
     def click_until(self, script, done):
         """Clicks until the page answers with something true. A click that comes while the page moves its parts misses."""
-        pause = "new Promise((resolve) => setTimeout(resolve, 50))"
-        while True:
+        found = None
+        while not found:
             self.click(script)
-            found = self.tell(f"(async () => {{ for (let look = 0; look < 40; look++) {{ const found = {done};"
-                              f" if (found) return found; await {pause}; }} return null; }})()")
-            if found:
-                return found
+            found = self.wait(done, 40)
+        return found
 
     def press(self, key):
         for kind in ("rawKeyDown", "keyUp"):

@@ -189,7 +189,7 @@ impl EnsembleProvider {
             let read = |config: &Value| exhibitor::differing_keys(config, roll.body).is_empty();
             let all = late.is_none() && state.config.as_ref().is_some_and(read);
             left = if all { left - 1 } else { looks };
-            // Looks that are slow, and as many as a long period asks for, are no reason to give up.
+            // Once all have read it the looks that are left are bounded, however slow each of them is.
             if !all && until.has_passed() {
                 let who = late.map_or("somebody", |pod| pod.name.as_str());
                 let message = format!("{who} does not read the configuration that was set");

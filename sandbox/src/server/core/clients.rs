@@ -6,8 +6,8 @@ use crate::exhibitor::{Connected, Received};
 use crate::server::Clock;
 use std::time::{Duration, Instant};
 
-/// A ZooKeeper client. Virtual time may leap past every time-out while a client does nothing wrong: so a session whose
-/// client this process serves lives on until nothing has been heard for its time-out in real time.
+/// A ZooKeeper client. Virtual time can leap past a session's time-out although its client sends in time. So a session of a client
+/// that this process serves ends when the client has sent nothing for the time-out in real time.
 #[derive(Debug)]
 pub(super) struct Client {
     connection: u64,
@@ -24,7 +24,7 @@ impl Client {
 }
 
 impl Core {
-    /// A client connects to a port of a pod; the connection's number, or `None` when nobody listens there.
+    /// A client connects to a port of a pod; the connection's number, or `None` when nothing listens there.
     pub(crate) fn connect(&self, cluster: &str, address: &str, port: u16) -> Result<Option<u64>, StoreError> {
         self.turn(|inner, changed| {
             let number = inner.world.ids.number();
@@ -34,7 +34,7 @@ impl Core {
                     inner.connections.insert(number, cluster.to_owned());
                     Some(number)
                 }
-                // Whoever tries again waits for the server to start.
+                // A client that connects again waits for the server to start.
                 Some(Connected::Refused) | None => {
                     *changed |= matches!(self.clock, Clock::Instant) && inner.step(WAIT_STEP, Some(cluster));
                     None
@@ -63,7 +63,7 @@ impl Core {
             });
             let (received, session) = heard.unwrap_or((Received::Last(Vec::new()), None));
             *changed |= received != Received::Later && !is_read(frame);
-            // A server that does not serve sends the client away without a word, to try again: it waits, too.
+            // A server that does not serve closes the connection, and the client connects again: that is waiting, too.
             let waits = received == Received::Later || received == Received::Last(Vec::new());
             *changed |=
                 waits && matches!(self.clock, Clock::Instant) && inner.step(WAIT_STEP, Some(&cluster));
