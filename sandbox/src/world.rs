@@ -219,7 +219,8 @@ impl World {
     /// Of a cell that is in memory.
     fn next_event_in(&self, id: &str) -> Option<Time> {
         let cell = self.cells.get(id)?;
-        let clusters = cell.clusters.keys().filter_map(|key| self.kubernetes.get(key)?.next_event());
+        let clusters =
+            cell.clusters.keys().filter_map(|key| self.kubernetes.get(key)?.next_event(&self.exhibitor));
         let shares = cell.shares.iter().filter_map(|share| self.exhibitor.next_event_of(share));
         clusters.chain(shares).min()
     }
@@ -436,6 +437,11 @@ impl World {
             }
         }
         self.residence.sessions = sessions;
+        for key in self.cells.get(id).into_iter().flat_map(Cell::clusters) {
+            if let Some(cluster) = self.kubernetes.get_mut(key) {
+                cluster.skip(target);
+            }
+        }
         true
     }
 

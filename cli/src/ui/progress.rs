@@ -110,7 +110,11 @@ impl Progress {
 impl EventSink for Progress {
     fn emit(&self, event: Event) {
         match event {
-            Event::RunStarted { steps, .. } => self.state().steps = steps,
+            // A file of several ensembles is one run for each.
+            Event::RunStarted { steps, .. } => {
+                let mut state = self.state();
+                (state.done, state.steps) = (0, steps);
+            }
             Event::StepStarted { step, subject, action } => self.start(step, subject, action),
             Event::StepProgress { step, message } => {
                 if let Some(running) = self.state().running.get_mut(&step) {

@@ -6,4 +6,5 @@ pub mod containers;
 pub mod glob;
 pub mod ids;
 pub mod table;
+pub mod ticks;
 pub mod views;

@@ -7,11 +7,7 @@ use super::automanage::Sample;
 use super::member::{Member, Process};
 use super::{Share, timing};
 use crate::api::Time;
-
-/// The first of the times `first`, `first + period`, … that is not before `from`.
-fn tick_at_or_after(first: Time, period: Time, from: Time) -> Time {
-    if first >= from { first } else { first + (from - first).div_ceil(period.max(1)) * period.max(1) }
-}
+use zkprov_emulator_common::ticks::tick_at_or_after;
 
 impl Member {
     fn due(&self, timer: Time) -> Time {
@@ -171,18 +167,5 @@ impl Share {
         self.settle_quorum(now);
         self.cut_connections();
         self.record_health(now);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::tick_at_or_after;
-
-    #[test]
-    fn ticks_keep_their_phase() {
-        assert_eq!(tick_at_or_after(100, 30, 90), 100);
-        assert_eq!(tick_at_or_after(100, 30, 100), 100);
-        assert_eq!(tick_at_or_after(100, 30, 101), 130);
-        assert_eq!(tick_at_or_after(100, 30, 191), 220);
     }
 }

@@ -98,6 +98,10 @@ impl Tables for Cluster {
     fn tables(&mut self, show: &mut dyn FnMut(&str, &mut dyn Rows)) {
         self.store.tables(show);
     }
+
+    fn clocks(&mut self) -> Vec<&mut Time> {
+        self.controllers.clocks().collect()
+    }
 }
 
 impl Cluster {
@@ -295,8 +299,13 @@ impl Cluster {
 
     /// When something happens next by itself.
     #[must_use]
-    pub fn next_event(&self) -> Option<Time> {
-        self.controllers.next_event(&self.store)
+    pub fn next_event(&self, shares: &dyn Containers) -> Option<Time> {
+        self.controllers.next_event(&self.store, shares)
+    }
+
+    /// Lets the periods before `now` pass in which nothing changed: what is about to change has an effect from then on.
+    pub fn skip(&mut self, now: Time) {
+        self.controllers.skip(&self.store, now);
     }
 
     /// Runs the controllers, the scheduler and the kubelets: what is due.

@@ -143,11 +143,12 @@ impl Bench {
     fn pass(&mut self, milliseconds: Time) {
         let target = self.now + milliseconds;
         loop {
-            let next = [self.cluster.next_event(), self.shares.next_event()].into_iter().flatten().min();
+            let next =
+                [self.cluster.next_event(&self.shares), self.shares.next_event()].into_iter().flatten().min();
             self.now = next.unwrap_or(target).clamp(self.now, target);
             self.cluster.advance(self.now, &mut self.ids, &mut self.shares, &self.exports);
             self.shares.advance(self.now, &mut self.ids);
-            if self.now == target && self.cluster.next_event().is_none_or(|next| next > target) {
+            if self.now == target && self.cluster.next_event(&self.shares).is_none_or(|next| next > target) {
                 return;
             }
         }

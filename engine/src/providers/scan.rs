@@ -80,8 +80,9 @@ pub(super) fn readings(
             let mut readings: BTreeMap<_, _> = desired.map(|id| (id.clone(), Reading::Absent)).collect();
             for item in items {
                 let Some(name) = name(item) else { continue };
-                let (id, live) = (list.id(name), live(item.clone(), &request.spec.name));
-                if live.ownership == Ownership::Ours || readings.contains_key(&id) {
+                let (id, ownership) = (list.id(name), ownership(item, &request.spec.name));
+                if ownership == Ownership::Ours || readings.contains_key(&id) {
+                    let live = Live { document: item.clone(), predicted: None, ownership };
                     readings.insert(id, Reading::Known(live));
                 }
             }
@@ -100,12 +101,16 @@ pub(super) fn readings(
 
 /// A live resource, and whose it is for the ensemble `ensemble`.
 pub(super) fn live(document: Value, ensemble: &str) -> Live {
-    let ownership = match owner(&document) {
+    let ownership = ownership(&document, ensemble);
+    Live { document, predicted: None, ownership }
+}
+
+fn ownership(document: &Value, ensemble: &str) -> Ownership {
+    match owner(document) {
         Some(owner) if owner == ensemble => Ownership::Ours,
         Some(owner) => Ownership::Other(owner.to_owned()),
         None => Ownership::Foreign,
-    };
-    Live { document, predicted: None, ownership }
+    }
 }
 
 /// Labels that GKE puts on what it makes in Compute Engine for a cluster.

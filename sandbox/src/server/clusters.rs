@@ -3,7 +3,7 @@
 use super::OutsideCluster;
 use crate::api::{ClusterKey, Endpoints};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
@@ -48,9 +48,12 @@ impl Listeners {
     }
 
     /// Opens and closes listeners so that exactly these clusters have one.
-    pub(crate) fn sync(&mut self, keys: &[&ClusterKey]) {
+    pub(crate) fn sync(&mut self, keys: &BTreeSet<&ClusterKey>) {
         if let Some(address) = &self.outside {
             self.endpoints.clusters = keys.iter().map(|key| ((*key).clone(), address.clone())).collect();
+            return;
+        }
+        if self.open.keys().eq(keys.iter().copied()) {
             return;
         }
         self.open.retain(|key, _| keys.contains(&key));

@@ -223,7 +223,10 @@ impl Core {
                 return (refusal, inner.world.now);
             }
             let arrived = arrived.unwrap_or(inner.world.now);
-            inner.sync_listeners();
+            // Clusters that came or went in the time that went by.
+            if inner.world.google.container.is_touched() {
+                inner.sync_listeners();
+            }
             (inner.world.handle(request, arrived, &inner.listeners.endpoints), arrived)
         })
     }
@@ -488,7 +491,7 @@ impl Inner {
     fn sync_listeners(&mut self) {
         // Without an IP endpoint a cluster is reached by its DNS endpoint alone.
         let by_address = |key: &&String| self.world.google.container.has_ip_endpoint(key);
-        let keys: Vec<&String> = self.world.clusters().into_iter().filter(by_address).collect();
+        let keys: BTreeSet<&String> = self.world.clusters().into_iter().filter(by_address).collect();
         self.listeners.sync(&keys);
     }
 

@@ -217,7 +217,7 @@ impl Accepted {
     /// the fields it applies are its own.
     pub(crate) fn covers(&self, difference: &Difference) -> bool {
         let rested_on = |pointer: &str| {
-            ["/code", "/exit", "/body/reason", "/waited"].contains(&pointer)
+            ["/code", "/exit", "/body/reason"].contains(&pointer)
                 || pointer.contains("/managedFields/zkprov ")
         };
         let fits = |line: &&Line| {

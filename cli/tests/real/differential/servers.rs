@@ -81,6 +81,9 @@ impl<'r> Server<'r> {
     }
 
     /// What the server answers in the end, comparable with another server's answer.
+    ///
+    /// # Panics
+    /// When what the exchange waits for does not come.
     pub(crate) fn answer(&mut self, bench: &Bench, exchange: &Exchange) -> Value {
         let mut patience = Patience::default();
         loop {
@@ -92,14 +95,16 @@ impl<'r> Server<'r> {
                 let kubectl = self.rig.program(bench, "kubectl").args([Path::new("--kubeconfig"), &config]);
                 told(&kubectl.args(words.split_whitespace()).run())
             };
-            let mut answer = normal(&raw);
+            let answer = normal(&raw);
             if !reached(&answer, &exchange.until) {
                 patience.sees(answer.to_string());
-                if !patience.is_over() {
-                    std::thread::sleep(Duration::from_millis(100));
-                    continue;
-                }
-                answer["waited"] = json!(format!("in vain for {:?}", exchange.until));
+                let (server, name, until) = (self.name, &exchange.name, &exchange.until);
+                assert!(
+                    !patience.is_over(),
+                    "{server}, {name}: waited in vain for {until:?}; nothing moves any more:\n{answer:#}"
+                );
+                std::thread::sleep(Duration::from_millis(100));
+                continue;
             }
             for (name, pointer) in &exchange.keep {
                 // What is missing shows in the comparison of this answer, and fails those after it.

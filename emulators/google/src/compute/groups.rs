@@ -9,6 +9,7 @@ use crate::api::{Request, Time};
 use crate::ids::Ids;
 use crate::views::Node;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 impl Compute {
@@ -87,7 +88,7 @@ impl Compute {
                 json!({ "instance": link(&path), "status": field("status") })
             })
         };
-        let Page { items, next } = page(nodes.iter().map(item).collect(), request)?;
+        let Page { items, next } = page(nodes.iter().map(|node| Cow::Owned(item(node))).collect(), request)?;
         let path = route.path();
         let mut answer = if managed {
             json!({ "managedInstances": items })

@@ -5,6 +5,7 @@ use super::failure::Failure;
 use crate::api::Request;
 use regex::Regex;
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// One page of a list, and the token of the next.
 pub(super) struct Page {
@@ -16,7 +17,7 @@ pub(super) struct Page {
 ///
 /// # Errors
 /// When one of them is not understood.
-pub(super) fn page(mut documents: Vec<Document>, request: &Request) -> Result<Page, Failure> {
+pub(super) fn page(mut documents: Vec<Cow<'_, Document>>, request: &Request) -> Result<Page, Failure> {
     if let Some(text) = request.query("filter").filter(|text| !text.trim().is_empty()) {
         let filter = Filter::parse(text)?;
         documents.retain(|document| filter.accepts(document));
@@ -44,7 +45,7 @@ pub(super) fn page(mut documents: Vec<Document>, request: &Request) -> Result<Pa
             .ok_or_else(|| Failure::invalid("pageToken", token, "The page token is invalid."))?,
     };
     let next = (documents.len() > start.saturating_add(most)).then(|| format!("after-{}", start + most));
-    let items = documents.into_iter().skip(start).take(most).collect();
+    let items = documents.into_iter().skip(start).take(most).map(Cow::into_owned).collect();
     Ok(Page { items, next })
 }
 
@@ -306,8 +307,8 @@ mod tests {
 
     #[test]
     fn pages_follow_each_other() {
-        let documents: Vec<Document> = (0..5)
-            .map(|n| [("name".to_owned(), Value::from(format!("n{n}")))].into_iter().collect())
+        let documents: Vec<Cow<'_, Document>> = (0..5)
+            .map(|n| Cow::Owned([("name".to_owned(), Value::from(format!("n{n}")))].into_iter().collect()))
             .collect();
         let ask = |token: &str| Request {
             service: crate::api::Service::Compute,

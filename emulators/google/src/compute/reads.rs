@@ -6,6 +6,7 @@ use super::route::{Route, Scope, last, link};
 use super::{Compute, Document, catalog, unsupported};
 use crate::api::Request;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Collection, and the kind of its members as `kind` fields say it.
@@ -76,15 +77,16 @@ impl Compute {
                 .members(route)
                 .into_iter()
                 .find(|document| document.get("name").and_then(Value::as_str) == Some(name))
+                .map(Cow::into_owned)
                 .ok_or_else(missing),
             _ => self.get(&path).cloned(),
         }
     }
 
     /// What stands in a collection, in the order of its names.
-    fn members(&self, route: &Route) -> Vec<Document> {
+    fn members(&self, route: &Route) -> Vec<Cow<'_, Document>> {
         let project = route.project.as_str();
-        match (route.collection.as_str(), &route.scope) {
+        let made = match (route.collection.as_str(), &route.scope) {
             ("zones", Scope::Project) => {
                 let mut zones: Vec<String> = catalog::zones().collect();
                 zones.sort();
@@ -100,11 +102,17 @@ impl Compute {
             ("images", Scope::Global) => catalog::images(project).map(catalog::Image::document).collect(),
             ("instanceGroupManagers", Scope::Zone(zone)) => self.group_managers(project, zone),
             ("instanceGroups", Scope::Zone(zone)) => self.groups(project, zone),
-            ("operations", _) => under(&self.operations, &route.sibling(""))
-                .map(|(_, operation)| operation.document.clone())
-                .collect(),
-            _ => under(&self.resources, &route.sibling("")).map(|(_, document)| document.clone()).collect(),
-        }
+            // What is kept is lent: a filter leaves most of it out.
+            ("operations", _) => {
+                let operations = under(&self.operations, &route.sibling(""));
+                return operations.map(|(_, operation)| Cow::Borrowed(&operation.document)).collect();
+            }
+            _ => {
+                let resources = under(&self.resources, &route.sibling(""));
+                return resources.map(|(_, document)| Cow::Borrowed(document)).collect();
+            }
+        };
+        made.into_iter().map(Cow::Owned).collect()
     }
 
     fn list(&self, request: &Request, route: &Route, kind: &str) -> Result<Value, Failure> {
@@ -124,11 +132,8 @@ impl Compute {
 
     /// A collection over all zones and regions. Only scopes that have members are listed.
     fn aggregated(&self, request: &Request, route: &Route, kind: &str) -> Result<Value, Failure> {
-        let mut all = Vec::new();
-        for scope in self.scopes(route) {
-            let route = Route { scope, ..route.clone() };
-            all.extend(self.members(&route));
-        }
+        let scopes = self.scopes(route).into_iter();
+        let all = scopes.flat_map(|scope| self.members(&Route { scope, ..route.clone() })).collect();
         let Page { items, next } = page(all, request)?;
         let mut scopes: BTreeMap<String, Vec<Document>> = BTreeMap::new();
         for item in items {
@@ -169,7 +174,10 @@ fn image(path: &str) -> Result<Value, Failure> {
 }
 
 /// The entries whose key begins with the prefix.
-fn under<'a, T>(map: &'a BTreeMap<String, T>, prefix: &str) -> impl Iterator<Item = (&'a String, &'a T)> {
+fn under<'a, T>(
+    map: &'a BTreeMap<String, T>,
+    prefix: &str,
+) -> impl Iterator<Item = (&'a String, &'a T)> + use<'a, T> {
     let prefix = prefix.to_owned();
     map.range(prefix.clone()..).take_while(move |(path, _)| path.starts_with(&prefix))
 }

@@ -6,6 +6,7 @@ use super::super::images;
 use super::super::kind::Kind;
 use super::super::managers::Actor;
 use super::super::registry::Registry;
+use super::super::store::Store;
 use super::super::tree::{self, items, text};
 use super::pods::{self, Medium};
 use super::probes::{Outcome, Probing, Subject};
@@ -97,9 +98,23 @@ struct Step<'a, 'r> {
 }
 
 impl Kubelet {
-    /// When something is due.
-    pub(super) fn next_due(&self) -> Option<Time> {
-        self.runs.values().map(Run::next).min()
+    /// When something is due. Probes that would change nothing are not.
+    pub(super) fn next_due(&self, store: &Store, shares: &dyn Containers) -> Option<Time> {
+        self.runs.values().map(|run| run.next(store, shares)).min()
+    }
+
+    /// Times of probes, which go by while nothing happens.
+    pub(super) fn clocks(&mut self) -> impl Iterator<Item = &mut Time> {
+        self.runs.values_mut().map(|run| &mut run.probing.next)
+    }
+
+    /// Lets the probes before `now` pass, which changed nothing.
+    pub(super) fn skip(&mut self, store: &Store, now: Time) {
+        for run in self.runs.values_mut().filter(|run| run.stage == Stage::Running) {
+            if let Some(pod) = store.get(Kind::Pod, &run.namespace, &run.name) {
+                run.probing.skip(pod, now);
+            }
+        }
     }
 
     /// Does what is due.
@@ -113,11 +128,13 @@ impl Kubelet {
             self.adopt(registry, shares);
         }
         let now = registry.now;
+        self.skip(registry.store, now);
         let runs = std::mem::take(&mut self.runs);
         for (uid, mut run) in runs {
             // Only Exhibitor can end by itself; it says so without being asked.
             let exited = run.address.as_deref().is_some_and(|address| shares.exited(address));
-            let keep = if run.next() <= now || exited {
+            let due = run.earliest() <= now && run.next(registry.store, shares) <= now;
+            let keep = if due || exited {
                 let mut step = Step { registry, shares, outside, images: &mut self.images };
                 step.pod(&mut run, exited)
             } else {
@@ -244,7 +261,8 @@ impl Run {
         }
     }
 
-    fn next(&self) -> Time {
+    /// Before when nothing is due; [`Time::MAX`] when nothing ever is.
+    fn earliest(&self) -> Time {
         let own = match self.stage {
             Stage::Running => self.program.map_or(self.probing.next, |end| end.at.min(self.probing.next)),
             Stage::Ended => Time::MAX,
@@ -252,6 +270,22 @@ impl Run {
         };
         // A pod that ends is not probed any more.
         self.ends.unwrap_or(own)
+    }
+
+    /// When something is due; [`Time::MAX`] when nothing is.
+    fn next(&self, store: &Store, shares: &dyn Containers) -> Time {
+        if self.stage == Stage::Running && self.ends.is_none() && !self.is_probed(store, shares) {
+            return self.program.map_or(Time::MAX, |end| end.at);
+        }
+        self.earliest()
+    }
+
+    /// Whether the next probe would change anything.
+    fn is_probed(&self, store: &Store, shares: &dyn Containers) -> bool {
+        store.get(Kind::Pod, &self.namespace, &self.name).is_none_or(|pod| {
+            let address = self.address.as_deref().unwrap_or_default();
+            self.probing.matters(store, shares, &Subject { pod, address, size: self.size, since: self.since })
+        })
     }
 
     fn move_on(&mut self, stage: Stage, due: Time) {

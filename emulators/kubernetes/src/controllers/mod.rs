@@ -88,9 +88,19 @@ impl Alarm {
 
 impl Controllers {
     /// When something is due.
-    pub(super) fn next_event(&self, store: &Store) -> Option<Time> {
+    pub(super) fn next_event(&self, store: &Store, shares: &dyn Containers) -> Option<Time> {
         let changed = (store.revision() != self.reconciled).then(|| store.written());
-        [changed, self.wake, self.kubelet.next_due()].into_iter().flatten().min()
+        [changed, self.wake, self.kubelet.next_due(store, shares)].into_iter().flatten().min()
+    }
+
+    /// Times that go by while nothing happens.
+    pub(super) fn clocks(&mut self) -> impl Iterator<Item = &mut Time> {
+        self.kubelet.clocks()
+    }
+
+    /// Lets the periods before `now` pass in which nothing changed.
+    pub(super) fn skip(&mut self, store: &Store, now: Time) {
+        self.kubelet.skip(store, now);
     }
 
     /// Does what is due.

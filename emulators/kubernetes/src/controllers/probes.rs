@@ -7,6 +7,7 @@ use crate::api::Time;
 use crate::containers::Containers;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use zkprov_emulator_common::ticks::tick_at_or_after;
 
 /// Milliseconds after which a container that is not Exhibitor serves.
 const OTHERS_SERVE_AFTER: Time = 2000;
@@ -51,6 +52,10 @@ fn milliseconds(probe: &Value, key: &str, default: i64) -> Time {
     Time::try_from(int(probe, key).unwrap_or(default)).unwrap_or(0) * 1000
 }
 
+fn period(probe: &Value) -> Time {
+    milliseconds(probe, "/periodSeconds", 10).max(1000)
+}
+
 impl Probing {
     /// Before the first probe.
     pub(super) fn new(subject: &Subject<'_>) -> Self {
@@ -58,6 +63,30 @@ impl Probing {
         let unprobed = if pods::exhibitor(subject.pod).is_some() { 0 } else { OTHERS_SERVE_AFTER };
         let delay = probe.map_or(unprobed, |probe| milliseconds(probe, "/initialDelaySeconds", 0));
         Self { next: subject.since + delay, ..Self::default() }
+    }
+
+    /// Whether the next probe would change anything, by what holds now. Whoever changes what a probe finds asks again.
+    pub(super) fn matters(&self, store: &Store, shares: &dyn Containers, subject: &Subject<'_>) -> bool {
+        let Some(probe) = subject_probe(subject.pod, self.started) else { return true };
+        // What is not Exhibitor begins to serve when its time has come.
+        if pods::exhibitor(subject.pod).is_none() && !self.ready {
+            return true;
+        }
+        let good = succeeds(probe, store, shares, subject, self.next);
+        match (self.started, self.ready) {
+            (false, _) => good,
+            (true, true) => !good || self.failures > 0,
+            (true, false) => good || self.failures == 0,
+        }
+    }
+
+    /// Lets the probes before `now` pass, which changed nothing.
+    pub(super) fn skip(&mut self, pod: &Value, now: Time) {
+        if self.next < now
+            && let Some(probe) = subject_probe(pod, self.started)
+        {
+            self.next = tick_at_or_after(self.next, period(probe), now);
+        }
     }
 
     /// Probes once and sets when to probe again.
@@ -75,7 +104,7 @@ impl Probing {
             (self.started, self.ready) = (true, true);
             return if changed { Outcome::Changed } else { Outcome::Same };
         };
-        self.next = now + milliseconds(probe, "/periodSeconds", 10).max(1000);
+        self.next = now + period(probe);
         let good = succeeds(probe, store, shares, subject, now);
         if !self.started {
             self.started = good;

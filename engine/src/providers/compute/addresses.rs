@@ -9,8 +9,13 @@ use google_cloud_compute_v1::model::{Address, RegionSetLabelsRequest};
 use serde_json::{Value, json as object};
 
 impl ComputeProvider {
-    pub(super) async fn list_addresses(&self, list: &List) -> Listed {
-        let call = self.addresses.list().set_project(&list.project).set_region(&list.location);
+    pub(super) async fn list_addresses(&self, list: &List, filter: Option<String>) -> Listed {
+        let call = self
+            .addresses
+            .list()
+            .set_project(&list.project)
+            .set_region(&list.location)
+            .set_or_clear_filter(filter);
         let page = |token| {
             let call = call.clone().set_or_clear_page_token(token);
             async move { call.send().await.map(|page| (page.items, page.next_page_token)) }

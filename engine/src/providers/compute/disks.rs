@@ -12,8 +12,9 @@ use google_cloud_compute_v1::model::{
 use serde_json::{Value, json as object};
 
 impl ComputeProvider {
-    pub(super) async fn list_disks(&self, list: &List) -> Listed {
-        let call = self.disks.list().set_project(&list.project).set_zone(&list.location);
+    pub(super) async fn list_disks(&self, list: &List, filter: Option<String>) -> Listed {
+        let call =
+            self.disks.list().set_project(&list.project).set_zone(&list.location).set_or_clear_filter(filter);
         let page = |token| {
             let call = call.clone().set_or_clear_page_token(token);
             async move { call.send().await.map(|page| (page.items, page.next_page_token)) }

@@ -9,8 +9,8 @@ use google_cloud_compute_v1::model::Firewall;
 use serde_json::Value;
 
 impl ComputeProvider {
-    pub(super) async fn list_firewalls(&self, list: &List) -> Listed {
-        let call = self.firewalls.list().set_project(&list.project);
+    pub(super) async fn list_firewalls(&self, list: &List, filter: Option<String>) -> Listed {
+        let call = self.firewalls.list().set_project(&list.project).set_or_clear_filter(filter);
         let page = |token| {
             let call = call.clone().set_or_clear_page_token(token);
             async move { call.send().await.map(|page| (page.items, page.next_page_token)) }

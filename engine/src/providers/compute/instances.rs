@@ -31,8 +31,13 @@ macro_rules! on_vm {
 }
 
 impl ComputeProvider {
-    pub(super) async fn list_instances(&self, list: &List) -> Listed {
-        let call = self.instances.list().set_project(&list.project).set_zone(&list.location);
+    pub(super) async fn list_instances(&self, list: &List, filter: Option<String>) -> Listed {
+        let call = self
+            .instances
+            .list()
+            .set_project(&list.project)
+            .set_zone(&list.location)
+            .set_or_clear_filter(filter);
         let page = |token| {
             let call = call.clone().set_or_clear_page_token(token);
             async move { call.send().await.map(|page| (page.items, page.next_page_token)) }

@@ -5,6 +5,7 @@
 
 mod addresses;
 mod disks;
+mod filter;
 mod firewalls;
 mod instances;
 mod job;

@@ -3,6 +3,7 @@
 use super::super::classify::Api;
 use super::super::scan::{List, Listed, readings};
 use super::ComputeProvider;
+use super::filter::filter;
 use super::job::Kind;
 use super::operations::target;
 use crate::provider::{Observation, Observations, ReadRequest};
@@ -20,7 +21,14 @@ impl ComputeProvider {
             .iter()
             .filter_map(|list| Some(((list.project.as_str(), list.location.as_str()), Kind::of(list.kind)?)))
             .collect();
-        let resources = join_all(lists.iter().map(|list| async move { (list, self.list(list).await) }));
+        let needed_by = |list: &List| -> Vec<&ReadRequest<'_>> {
+            let wanted = requests.iter().zip(&wanted);
+            wanted.filter(|(_, wanted)| wanted.contains(list)).map(|(request, _)| request).collect()
+        };
+        let resources = join_all(lists.iter().map(|list| {
+            let filter = filter(list, &needed_by(list));
+            async move { (list, self.list(list, filter).await) }
+        }));
         let operations = join_all(locations.iter().map(|(&(project, location), &kind)| async move {
             let under_way = self.operations_under_way(kind, project, location).await;
             // Without them a busy resource is found out when it is written to; nothing is taken for absent.
@@ -75,13 +83,13 @@ impl ComputeProvider {
         requests.iter().zip(&wanted).map(observe).collect()
     }
 
-    async fn list(&self, list: &List) -> Listed {
+    async fn list(&self, list: &List, filter: Option<String>) -> Listed {
         match Kind::of(list.kind) {
-            Some(Kind::Instance) => self.list_instances(list).await,
-            Some(Kind::Disk) => self.list_disks(list).await,
-            Some(Kind::Address) => self.list_addresses(list).await,
-            Some(Kind::Firewall) => self.list_firewalls(list).await,
-            Some(Kind::SnapshotSchedule) => self.list_policies(list).await,
+            Some(Kind::Instance) => self.list_instances(list, filter).await,
+            Some(Kind::Disk) => self.list_disks(list, filter).await,
+            Some(Kind::Address) => self.list_addresses(list, filter).await,
+            Some(Kind::Firewall) => self.list_firewalls(list, filter).await,
+            Some(Kind::SnapshotSchedule) => self.list_policies(list, filter).await,
             None => Ok(Vec::new()),
         }
     }

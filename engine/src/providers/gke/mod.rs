@@ -137,8 +137,8 @@ impl GkeProvider {
     ) -> Result<Reading<ClusterAccess>, ProviderError> {
         let listed = self.list_clusters(project, zone).await;
         let clusters = listed.as_ref().as_ref().map_err(ProviderError::again)?;
-        let found = clusters.iter().find(|cluster| scan::name(cluster) == Some(name));
-        found.map_or(Ok(Reading::Absent), |cluster| ClusterAccess::of(cluster, zone).map(Reading::Known))
+        let found = clusters.iter().find(|cluster| cluster.name == name).map(document);
+        found.map_or(Ok(Reading::Absent), |cluster| ClusterAccess::of(&cluster, zone).map(Reading::Known))
     }
 
     /// The cluster's document.

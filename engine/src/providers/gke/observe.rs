@@ -4,13 +4,15 @@
 use super::super::classify::Api;
 use super::super::scan::{List, Listed, link_end, live, name, owner, readings};
 use super::{GkeProvider, LIVE_NODE_COUNT, document};
+use crate::error::ProviderError;
 use crate::provider::{Observation, Observations, ReadRequest};
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared, WeakShared, join_all};
-use google_cloud_container_v1::model::Operation;
+use google_cloud_container_v1::model::{self, Operation};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use zkprov_plans::document::{ENSEMBLE_LABEL, OWNER_MARK};
 use zkprov_plans::observed::{Live, Ownership, Reading, RunningOperation};
 use zkprov_plans::resource::{ResourceId, ResourceKind, Scope};
 use zkprov_plans::spec::{Cluster, ValidSpec};
@@ -18,7 +20,10 @@ use zkprov_plans::spec::{Cluster, ValidSpec};
 /// Target sizes of instance groups by name; `None` when they could not be read.
 pub(super) type GroupSizes = Option<BTreeMap<String, u64>>;
 
-type Flight = BoxFuture<'static, Arc<Listed>>;
+/// All clusters of a zone, as the API sends them: few of them concern a request, and only those become documents.
+type Clusters = Result<Vec<model::Cluster>, ProviderError>;
+
+type Flight = BoxFuture<'static, Arc<Clusters>>;
 
 /// Lists under way, by project and zone. Nothing is kept once a list is there: a list is joined, never remembered.
 #[derive(Default)]
@@ -26,14 +31,15 @@ pub(super) struct Flights(Mutex<BTreeMap<(String, String), WeakShared<Flight>>>)
 
 /// What was read in one zone.
 struct Zone {
-    clusters: Arc<Listed>,
+    /// Documents of the clusters that a request is about.
+    clusters: Listed,
     sizes: GroupSizes,
     operations: Vec<Operation>,
 }
 
 impl GkeProvider {
-    /// Documents of all clusters of a zone.
-    pub(super) async fn list_clusters(&self, project: &str, zone: &str) -> Arc<Listed> {
+    /// All clusters of a zone.
+    pub(super) async fn list_clusters(&self, project: &str, zone: &str) -> Arc<Clusters> {
         self.flight(project, zone).await
     }
 
@@ -54,14 +60,14 @@ impl GkeProvider {
     }
 
     /// The API has no pages for clusters.
-    async fn list(&self, list: &List) -> Listed {
+    async fn list(&self, list: &List) -> Clusters {
         let call = self.clusters.list_clusters();
         let call = call.set_parent(format!("projects/{}/locations/{}", list.project, list.location));
         let listed = self.caller.read(&list.what(), || call.clone().send()).await?;
         if !listed.missing_zones.is_empty() {
             tracing::warn!(zones = ?listed.missing_zones, "GKE could not list clusters of some zones");
         }
-        Ok(listed.clusters.iter().map(document).collect())
+        Ok(listed.clusters)
     }
 
     /// Sizes of the instance groups of a zone. Where they can't be read, `currentNodeCount` may still tell.
@@ -84,7 +90,8 @@ impl GkeProvider {
         let wanted: Vec<BTreeSet<List>> = requests.iter().map(lists).collect();
         let lists: BTreeSet<&List> = wanted.iter().flatten().collect();
         let zones =
-            join_all(lists.into_iter().map(|list| async move { (list, self.zone(list).await) })).await;
+            join_all(lists.into_iter().map(|list| async move { (list, self.zone(list, requests).await) }))
+                .await;
         let zones: BTreeMap<&List, Zone> = zones.into_iter().collect();
         let observe = |(request, wanted): (&ReadRequest<'_>, &BTreeSet<List>)| {
             let mut observation = Observation::default();
@@ -96,7 +103,7 @@ impl GkeProvider {
         requests.iter().zip(&wanted).map(observe).collect()
     }
 
-    async fn zone(&self, list: &List) -> Zone {
+    async fn zone(&self, list: &List, requests: &[ReadRequest<'_>]) -> Zone {
         let (project, zone) = (list.project.as_str(), list.location.as_str());
         let (clusters, sizes, operations) = futures::join!(
             self.list_clusters(project, zone),
@@ -106,6 +113,12 @@ impl GkeProvider {
         // Without them a busy cluster is found out when it is written to; nothing is taken for absent.
         let operations =
             operations.inspect_err(|error| tracing::warn!(%error, "GKE operations could not be listed"));
+        let concerns =
+            |cluster: &&model::Cluster| requests.iter().any(|request| concerns(cluster, list, request));
+        let clusters = match clusters.as_ref() {
+            Ok(clusters) => Ok(clusters.iter().filter(concerns).map(document).collect()),
+            Err(error) => Err(error.again()),
+        };
         Zone { clusters, sizes, operations: operations.unwrap_or_default() }
     }
 }
@@ -135,7 +148,7 @@ impl Zone {
     /// The cluster that the spec says exists, where it does not: nothing is to be created in it.
     fn missing(&self, list: &List, spec: &ValidSpec) -> Option<ResourceId> {
         let Cluster::Existing { name: wanted } = &spec.cluster else { return None };
-        let clusters = self.clusters.as_ref().as_ref().ok()?;
+        let clusters = self.clusters.as_ref().ok()?;
         let there = clusters.iter().any(|cluster| name(cluster) == Some(wanted.as_str()));
         (!there && list.location == spec.zone).then(|| list.id(wanted))
     }
@@ -146,7 +159,7 @@ impl Zone {
         let desired = documents
             .map(|document| &document.id)
             .filter(|id| id.kind == ResourceKind::NodePool && List::of(id).as_ref() == Some(list));
-        let clusters = match self.clusters.as_ref() {
+        let clusters = match &self.clusters {
             Ok(clusters) => clusters,
             Err(error) => {
                 let gap = error.gap(format!("{}, {}", Api::Container.title(), list.what()));
@@ -206,6 +219,24 @@ fn pool_id(list: &List, cluster: &str, pool: &str) -> ResourceId {
         },
         name: pool.to_owned(),
     }
+}
+
+/// Whether a request is about a cluster of a list: it has the ensemble's mark, or the file names it.
+fn concerns(cluster: &model::Cluster, list: &List, request: &ReadRequest<'_>) -> bool {
+    let named = |id: &ResourceId| match &id.scope {
+        Scope::Google { .. } => id.kind == ResourceKind::Cluster && id.name == cluster.name,
+        Scope::Pool { cluster: pools, .. } => *pools == cluster.name,
+        Scope::Kube { .. } => false,
+    };
+    let existing = match &request.spec.cluster {
+        Cluster::Existing { name } => *name == cluster.name,
+        Cluster::Managed(_) | Cluster::Kubeconfig { .. } => false,
+    };
+    let documents = request.desired.documents.iter().map(|document| &document.id);
+    cluster.resource_labels.get(ENSEMBLE_LABEL) == Some(&request.spec.name)
+        || cluster.description.contains(OWNER_MARK)
+        || existing
+        || documents.filter(|id| List::of(id).as_ref() == Some(list)).any(named)
 }
 
 fn is_managed(spec: &ValidSpec) -> bool {
