@@ -125,7 +125,8 @@ impl GkeProvider {
     }
 
     /// How the Kubernetes API of a cluster is reached. A list of clusters that is under way for the same project and
-    /// zone, e.g. that of [`Provider::observe`], is joined: called together, both cost one request.
+    /// zone, e.g. that of [`Provider::observe`], is joined: called together, both cost one request. Else the cluster is read by
+    /// its name, whatever else the zone holds.
     ///
     /// # Errors
     /// When the API does not answer; absence is not an error.
@@ -135,9 +136,14 @@ impl GkeProvider {
         zone: &str,
         name: &str,
     ) -> Result<Reading<ClusterAccess>, ProviderError> {
-        let listed = self.list_clusters(project, zone).await;
-        let clusters = listed.as_ref().as_ref().map_err(ProviderError::again)?;
-        let found = clusters.iter().find(|cluster| cluster.name == name).map(document);
+        let found = match self.listing(project, zone) {
+            Some(listing) => {
+                let listed = listing.await;
+                let clusters = listed.as_ref().as_ref().map_err(ProviderError::again)?;
+                clusters.iter().find(|cluster| cluster.name == name).map(document)
+            }
+            None => self.find(&Place { project, location: zone, cluster: name, pool: None }).await?,
+        };
         found.map_or(Ok(Reading::Absent), |cluster| ClusterAccess::of(&cluster, zone).map(Reading::Known))
     }
 

@@ -21,9 +21,9 @@ use zkprov_plans::spec::{Cluster, ValidSpec};
 pub(super) type GroupSizes = Option<BTreeMap<String, u64>>;
 
 /// All clusters of a zone, as the API sends them: few of them concern a request, and only those become documents.
-type Clusters = Result<Vec<model::Cluster>, ProviderError>;
+pub(super) type Clusters = Result<Vec<model::Cluster>, ProviderError>;
 
-type Flight = BoxFuture<'static, Arc<Clusters>>;
+pub(super) type Flight = BoxFuture<'static, Arc<Clusters>>;
 
 /// Lists under way, by project and zone. Nothing is kept once a list is there: a list is joined, never remembered.
 #[derive(Default)]
@@ -38,18 +38,20 @@ struct Zone {
 }
 
 impl GkeProvider {
-    /// All clusters of a zone.
-    pub(super) async fn list_clusters(&self, project: &str, zone: &str) -> Arc<Clusters> {
-        self.flight(project, zone).await
+    /// The list of a zone's clusters that is under way, if one is.
+    pub(super) fn listing(&self, project: &str, zone: &str) -> Option<Shared<Flight>> {
+        let flights = self.flights.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let under_way = flights.get(&(project.to_owned(), zone.to_owned())).and_then(WeakShared::upgrade);
+        under_way.filter(|flight| flight.peek().is_none())
     }
 
-    fn flight(&self, project: &str, zone: &str) -> Shared<Flight> {
-        let key = (project.to_owned(), zone.to_owned());
-        let mut flights = self.flights.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let under_way = flights.get(&key).and_then(WeakShared::upgrade);
-        if let Some(flight) = under_way.filter(|flight| flight.peek().is_none()) {
+    /// All clusters of a zone.
+    fn list_clusters(&self, project: &str, zone: &str) -> Shared<Flight> {
+        if let Some(flight) = self.listing(project, zone) {
             return flight;
         }
+        let key = (project.to_owned(), zone.to_owned());
+        let mut flights = self.flights.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (this, list) = (self.clone(), List::new(ResourceKind::Cluster, project, zone));
         let flight = async move { Arc::new(this.list(&list).await) }.boxed().shared();
         flights.retain(|_, flight| flight.upgrade().is_some());
