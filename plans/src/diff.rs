@@ -2,6 +2,7 @@
 
 use crate::document::FIELD_MANAGER;
 use crate::exhibitor;
+use crate::field_path::{FieldPath, Segment};
 use crate::labels;
 use crate::managed_fields;
 use crate::observed::Live;
@@ -52,17 +53,23 @@ fn digest(value: &Value) -> Fingerprint {
 #[must_use]
 pub fn declared(kind: ResourceKind, body: &Value) -> Vec<FieldChange> {
     let mut fields = Vec::new();
-    collect(body, String::new(), &mut |path, value| {
+    collect(body, FieldPath::default(), &mut |path, value| {
+        let text = path.to_string();
         let cause = rules::rules(kind)
             .iter()
-            .find(|rule| !rule.cause.is_empty() && path.starts_with(rule.path.trim_end_matches("[]")))
+            .find(|rule| !rule.cause.is_empty() && text.starts_with(rule.path.trim_end_matches("[]")))
             .map(|rule| rule.cause.to_owned());
         fields.push(change(path, None, Some(value.clone()), cause));
     });
     fields
 }
 
-fn change(path: String, before: Option<Value>, after: Option<Value>, cause: Option<String>) -> FieldChange {
+fn change(
+    path: FieldPath,
+    before: Option<Value>,
+    after: Option<Value>,
+    cause: Option<String>,
+) -> FieldChange {
     FieldChange { path, before, after, cause, manager: None, replaces: false }
 }
 
@@ -98,12 +105,7 @@ fn google(kind: ResourceKind, body: &Value, live: &Value) -> Difference {
     if kind == ResourceKind::Instance
         && let Some(status) = stopped(live)
     {
-        difference.fields.push(change(
-            "status".to_owned(),
-            Some(status.clone()),
-            Some(json!("RUNNING")),
-            None,
-        ));
+        difference.fields.push(change("status".into(), Some(status.clone()), Some(json!("RUNNING")), None));
         difference.how.push(How::StartInstance);
     }
     difference
@@ -118,7 +120,7 @@ fn dropped_labels(rule: &rules::Rule, wanted: &Value, live: Option<&Value>) -> V
     };
     let cause = (!rule.cause.is_empty()).then(|| rule.cause.to_owned());
     let gone = |(key, value): (&str, &Value)| {
-        change(format!("{}[{key}]", rule.path), Some(value.clone()), None, cause.clone())
+        change(FieldPath::from(rule.path).item(key), Some(value.clone()), None, cause.clone())
     };
     labels::dropped(live, wanted).into_iter().map(gone).collect()
 }
@@ -130,7 +132,7 @@ fn private_no_longer(kind: ResourceKind, body: &Value, live: &Value) -> Option<F
     let cause = Some("spec.cluster.privateNodes".to_owned());
     (kind == ResourceKind::Cluster && rules::at(body, PATH).is_none()).then(|| FieldChange {
         replaces: true,
-        ..change(PATH.to_owned(), Some(private.clone()), Some(Value::Bool(false)), cause)
+        ..change(PATH.into(), Some(private.clone()), Some(Value::Bool(false)), cause)
     })
 }
 
@@ -166,13 +168,14 @@ fn rule_fields(rule: &rules::Rule, wanted: &Value, live: Option<&Value>) -> Vec<
     let after = rule.compare.normal(wanted, Some(wanted));
     let cause = (!rule.cause.is_empty()).then(|| rule.cause.to_owned());
     let (Some(keys), empty) = (after.as_object(), Map::new()) else {
-        return vec![change(rule.path.to_owned(), before, Some(after), cause)];
+        return vec![change(rule.path.into(), before, Some(after), cause)];
     };
     let old = before.as_ref().and_then(Value::as_object).unwrap_or(&empty);
     keys.iter()
         .filter(|(key, value)| old.get(*key) != Some(value))
         .map(|(key, value)| {
-            change(format!("{}[{key}]", rule.path), old.get(key).cloned(), Some(value.clone()), cause.clone())
+            let path = FieldPath::from(rule.path).item(key);
+            change(path, old.get(key).cloned(), Some(value.clone()), cause.clone())
         })
         .collect()
 }
@@ -186,7 +189,7 @@ pub const ROLL: &str = "roll";
 /// Whether this is about a roll that has to be brought to its end, and not about what the file declares.
 #[must_use]
 pub fn is_of_a_roll(field: &FieldChange) -> bool {
-    [RESTARTS, ROLL].contains(&field.path.as_str())
+    [RESTARTS, ROLL].iter().any(|of_a_roll| field.path == *of_a_roll)
 }
 
 fn ensemble(body: &Value, live: &Value) -> Difference {
@@ -194,7 +197,7 @@ fn ensemble(body: &Value, live: &Value) -> Difference {
     for (path, cause) in [("voters", "spec.exhibitor.replicas"), ("fixedSize", "spec.exhibitor.replicas")] {
         if body.get(path) != live.get(path) {
             fields.push(change(
-                path.to_owned(),
+                path.into(),
                 live.get(path).cloned(),
                 body.get(path).cloned(),
                 Some(cause.to_owned()),
@@ -203,23 +206,21 @@ fn ensemble(body: &Value, live: &Value) -> Difference {
     }
     // Always to be on: whoever it is off at has not been restarted by a roll, and is not when it crashes.
     if let Some(off) = live.get(RESTARTS) {
-        fields.push(change(RESTARTS.to_owned(), Some(off.clone()), Some(json!("on")), None));
+        fields.push(change(RESTARTS.into(), Some(off.clone()), Some(json!("on")), None));
     }
     if let Some(waits) = live.get(ROLL) {
-        fields.push(change(ROLL.to_owned(), Some(waits.clone()), None, None));
+        fields.push(change(ROLL.into(), Some(waits.clone()), None, None));
     }
-    let mut wanted = Vec::new();
     if let Some(settings) = body.get("settings") {
-        collect(settings, "settings".to_owned(), &mut |path, value| wanted.push((path, value.clone())));
-    }
-    for (path, value) in wanted {
-        let pointer = format!("/{}", path.replace('.', "/"));
-        let there = live.pointer(&pointer);
-        if there.map(rules::text) != Some(rules::text(&value)) {
-            let others = path == JAVA && same_heap(there, &value);
-            let cause = if others { "spec.exhibitor.jvmOptions" } else { setting_cause(&path) }.to_owned();
-            fields.push(change(path, there.cloned(), Some(value), Some(cause)));
-        }
+        collect(settings, FieldPath::from("settings"), &mut |path, value| {
+            let there = path.names().try_fold(live, |live, name| live.get(name));
+            if there.map(rules::text) != Some(rules::text(value)) {
+                let others = path == JAVA && same_heap(there, value);
+                let cause =
+                    if others { "spec.exhibitor.jvmOptions" } else { setting_cause(&path) }.to_owned();
+                fields.push(change(path, there.cloned(), Some(value.clone()), Some(cause)));
+            }
+        });
     }
     Difference { fields, how: Vec::new() }
 }
@@ -236,7 +237,7 @@ fn same_heap(one: Option<&Value>, other: &Value) -> bool {
 }
 
 /// The key of the file behind one of Exhibitor's settings.
-fn setting_cause(path: &str) -> &'static str {
+fn setting_cause(path: &FieldPath) -> &'static str {
     const CAUSES: [(&str, &str); 9] = [
         ("settings.checkMs", "spec.exhibitor.settings.check"),
         ("settings.autoManageInstancesSettlingPeriodMs", "spec.exhibitor.settings.settling"),
@@ -248,7 +249,7 @@ fn setting_cause(path: &str) -> &'static str {
         (JAVA, "spec.exhibitor.heap"),
         ("settings.clientPort", "spec.exhibitor.clientPort"),
     ];
-    let known = CAUSES.iter().find(|(setting, _)| path.starts_with(setting));
+    let known = CAUSES.iter().find(|(setting, _)| path.starts_with(&FieldPath::from(*setting)));
     known.map_or("spec.exhibitor.settings", |(_, cause)| cause)
 }
 
@@ -262,6 +263,10 @@ const SERVER_OWNED: [&str; 7] = [
     "metadata.annotations[deployment.kubernetes.io/revision]",
     "status",
 ];
+
+fn is_server_owned(path: &FieldPath) -> bool {
+    SERVER_OWNED.iter().any(|owned| path == *owned)
+}
 
 /// Why the server refuses our body, if a replacement would not help either.
 #[must_use]
@@ -310,12 +315,13 @@ fn claims(body: &Value, live: &Value) -> Vec<FieldChange> {
     for template in templates(body) {
         let there =
             templates(live).into_iter().find(|other| name(other) == name(&template)).unwrap_or_default();
-        let path = format!("{CLAIMS}[{}]", name(&template).as_ref().map(rules::text).unwrap_or_default());
-        collect(&template, String::new(), &mut |below, value| {
+        let name = name(&template).as_ref().map(rules::text).unwrap_or_default();
+        let path = FieldPath::from(CLAIMS).item(&name);
+        collect(&template, FieldPath::default(), &mut |below, value| {
             let before = by_path(&there, &below);
             if !before.contains(&value) {
                 let before = before.first().map(|value| (*value).clone());
-                fields.push(change(format!("{path}.{below}"), before, Some(value.clone()), None));
+                fields.push(change(path.join(&below), before, Some(value.clone()), None));
             }
         });
     }
@@ -327,8 +333,10 @@ fn kubernetes(body: &Value, live: &Live) -> Difference {
     let mut fields = Vec::new();
     let fixed = immutable(live).unwrap_or_default();
     match &live.predicted {
-        Some(predicted) if fixed.is_empty() => trees(&live.document, predicted, String::new(), &mut fields),
-        Some(_) | None => collect(body, String::new(), &mut |path, value| {
+        Some(predicted) if fixed.is_empty() => {
+            trees(&live.document, predicted, FieldPath::default(), &mut fields)
+        }
+        Some(_) | None => collect(body, FieldPath::default(), &mut |path, value| {
             let there = by_path(&live.document, &path);
             if path != CLAIMS && !there.contains(&value) {
                 let before = there.first().map(|value| (*value).clone());
@@ -341,11 +349,11 @@ fn kubernetes(body: &Value, live: &Live) -> Difference {
     }
     fields.extend(headless_no_longer(body, live));
     for field in &mut fields {
-        field.cause = kubernetes_cause(&field.path).map(str::to_owned);
+        let path = field.path.to_string();
+        field.cause = kubernetes_cause(&path).map(str::to_owned);
         field.manager = managed_fields::other_manager(&live.document, &field.path, FIELD_MANAGER);
         // The server speaks of `spec.clusterIPs[0]` where `spec.clusterIP` is declared.
-        field.replaces |=
-            fixed.iter().any(|fixed| fixed.starts_with(&field.path) || field.path.starts_with(fixed));
+        field.replaces |= fixed.iter().any(|fixed| fixed.starts_with(&path) || path.starts_with(fixed));
     }
     Difference { fields, how: Vec::new() }
 }
@@ -355,7 +363,7 @@ fn headless_no_longer(body: &Value, live: &Live) -> Option<FieldChange> {
     let address = |document: &'_ Value| document.pointer("/spec/clusterIP").cloned();
     let service = body.get("kind").is_some_and(|kind| kind == "Service");
     let headless = address(&live.document).filter(|address| address == "None")?;
-    let path = "spec.clusterIP".to_owned();
+    let path = "spec.clusterIP".into();
     (service && address(body).is_none())
         .then(|| FieldChange { replaces: true, ..change(path, Some(headless), None, None) })
 }
@@ -406,28 +414,19 @@ fn kubernetes_cause(path: &str) -> Option<&'static str> {
         .filter(|cause| !cause.is_empty())
 }
 
-/// The path of a key below a path: keys with dots (labels, annotations) stand in brackets.
-fn below(path: &str, key: &str) -> String {
-    match (path.is_empty(), key.contains('.')) {
-        (_, true) => format!("{path}[{key}]"),
-        (true, false) => key.to_owned(),
-        (false, false) => format!("{path}.{key}"),
-    }
-}
-
 /// Leaves of a tree, lists of named objects by name, other lists as one value.
-fn collect(value: &Value, path: String, visit: &mut dyn FnMut(String, &Value)) {
+fn collect(value: &Value, path: FieldPath, visit: &mut dyn FnMut(FieldPath, &Value)) {
     match value {
         Value::Object(map) => {
             for (key, child) in map {
-                collect(child, below(&path, key), visit);
+                collect(child, path.key(key), visit);
             }
         }
         Value::Array(list) => match list_key(list) {
             Some(key) => {
                 for child in list {
                     let name = child.get(key).map(rules::text).unwrap_or_default();
-                    collect(child, format!("{path}[{name}]"), visit);
+                    collect(child, path.item(&name), visit);
                 }
             }
             None => visit(path, value),
@@ -444,48 +443,34 @@ fn list_key(list: &[Value]) -> Option<&'static str> {
 }
 
 /// The values at a path: several where a list names things twice, as mounts do.
-fn by_path<'a>(document: &'a Value, path: &str) -> Vec<&'a Value> {
-    let mut found = Vec::new();
-    // Keys may hold dots (annotations), so walk the document rather than split the path.
-    find(document, String::new(), path, &mut found);
-    found
+fn by_path<'a>(document: &'a Value, path: &FieldPath) -> Vec<&'a Value> {
+    path.segments().iter().fold(vec![document], |found, segment| {
+        found.into_iter().flat_map(|value| inside(value, segment)).collect()
+    })
 }
 
-fn find<'a>(value: &'a Value, path: String, wanted: &str, found: &mut Vec<&'a Value>) {
-    if path == wanted {
-        found.push(value);
-        return;
-    }
-    if !wanted.starts_with(&path) {
-        return;
-    }
+fn inside<'a>(value: &'a Value, segment: &Segment) -> Vec<&'a Value> {
     match value {
-        Value::Object(map) => {
-            for (key, child) in map {
-                find(child, below(&path, key), wanted, found);
-            }
-        }
+        Value::Object(map) => map.get(segment.name()).into_iter().collect(),
         Value::Array(list) => {
-            if let Some(key) = list_key(list) {
-                for child in list {
-                    let name = child.get(key).map(rules::text).unwrap_or_default();
-                    find(child, format!("{path}[{name}]"), wanted, found);
-                }
-            }
+            let key = list_key(list).unwrap_or_default();
+            let is_it =
+                |item: &&Value| item.get(key).is_some_and(|value| rules::text(value) == segment.name());
+            list.iter().filter(is_it).collect()
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
     }
 }
 
-fn trees(before: &Value, after: &Value, path: String, out: &mut Vec<FieldChange>) {
-    if before == after || SERVER_OWNED.contains(&path.as_str()) {
+fn trees(before: &Value, after: &Value, path: FieldPath, out: &mut Vec<FieldChange>) {
+    if before == after || is_server_owned(&path) {
         return;
     }
     match (before, after) {
         (Value::Object(old), Value::Object(new)) => {
             let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
             for key in keys {
-                pair(old.get(key), new.get(key), below(&path, key), out);
+                pair(old.get(key), new.get(key), path.key(key), out);
             }
         }
         (Value::Array(old), Value::Array(new)) => {
@@ -495,7 +480,7 @@ fn trees(before: &Value, after: &Value, path: String, out: &mut Vec<FieldChange>
                     let names: BTreeSet<String> = old.iter().chain(new).map(name).collect();
                     for wanted in names {
                         let item = |list: &'_ [Value]| list.iter().find(|item| name(item) == wanted).cloned();
-                        pair(item(old).as_ref(), item(new).as_ref(), format!("{path}[{wanted}]"), out);
+                        pair(item(old).as_ref(), item(new).as_ref(), path.item(&wanted), out);
                     }
                 }
                 None => out.push(change(path, Some(before.clone()), Some(after.clone()), None)),
@@ -505,8 +490,8 @@ fn trees(before: &Value, after: &Value, path: String, out: &mut Vec<FieldChange>
     }
 }
 
-fn pair(before: Option<&Value>, after: Option<&Value>, path: String, out: &mut Vec<FieldChange>) {
-    if SERVER_OWNED.contains(&path.as_str()) {
+fn pair(before: Option<&Value>, after: Option<&Value>, path: FieldPath, out: &mut Vec<FieldChange>) {
+    if is_server_owned(&path) {
         return;
     }
     match (before, after) {

@@ -341,22 +341,24 @@ pub fn same(one: &Value, other: &Value) -> bool {
     shared(one) == shared(other)
 }
 
-/// Whether setting these keys restarts ZooKeeper. A rolling change is for such keys only.
+/// Whether setting this key restarts ZooKeeper. A rolling change is for such keys only.
 #[must_use]
-pub fn restarts(keys: &[String]) -> bool {
-    keys.iter().any(|key| RESTARTS.contains(&key.as_str()))
+pub fn restarts(key: &str) -> bool {
+    RESTARTS.contains(&key)
 }
 
-/// Whether members with the old value and members with the new one cannot form a quorum together, by the path of a changed
-/// field (`settings.electionPort`, `settings.zooCfgExtra.electionAlg`): then all restart at once.
+/// Whether members with the old value and members with the new one cannot form a quorum together, by the key of a setting and its
+/// entry where it has some (`electionPort`; `zooCfgExtra`, `electionAlg`): then all restart at once.
 #[must_use]
-pub fn restarts_together(path: &str) -> bool {
+pub fn restarts_together(setting: &[&str]) -> bool {
     const PORTS: [&str; 2] = ["connectPort", "electionPort"];
     // How members elect, and how they prove to each other who they are.
     const LINES: [&str; 3] = ["electionAlg", "quorum.auth.", "sslQuorum"];
-    let key = path.strip_prefix("settings.").unwrap_or(path);
-    let line = key.strip_prefix(ZOO_CFG_KEY).and_then(|line| line.strip_prefix('.'));
-    PORTS.contains(&key) || line.is_some_and(|line| LINES.iter().any(|known| line.starts_with(known)))
+    match setting {
+        [key] => PORTS.contains(key),
+        [ZOO_CFG_KEY, line] => LINES.iter().any(|known| line.starts_with(known)),
+        _ => false,
+    }
 }
 
 /// Gives members their ids: those in `keep` keep theirs from `current`, others get ids above every id ever seen.

@@ -10,6 +10,7 @@ pub mod diff;
 pub mod document;
 pub mod event;
 pub mod exhibitor;
+pub mod field_path;
 pub mod havoc;
 pub mod labels;
 pub mod managed_fields;

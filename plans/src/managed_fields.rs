@@ -1,32 +1,22 @@
 //! Who set a field of a Kubernetes object: `metadata.managedFields` decoded.
 
+use crate::field_path::{FieldPath, Segment};
 use serde_json::Value;
-
-/// One step of a field path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Segment {
-    /// A key of an object.
-    Key(String),
-    /// An item of a list: its value, its key's value, or its index, as the path's author wrote it.
-    Item(String),
-}
 
 /// The managers that own the field at `path`, or something in it, in the order of `managedFields`, without repeats.
 ///
-/// `path` is written as in a plan's diff: `spec.template.spec.containers[exhibitor].image`. Brackets hold the value of an
-/// item's key (`name`, `containerPort`, ...), a plain value, or an index; `\.` is a dot within a key, and a key may be
-/// quoted in brackets: `metadata.labels["a.b/c"]`. A field that nobody is recorded for has no manager.
+/// A field that nobody is recorded for has no manager.
 #[must_use]
-pub fn managers(object: &Value, path: &str) -> Vec<String> {
+pub fn managers(object: &Value, path: &FieldPath) -> Vec<String> {
     let entries = object.pointer("/metadata/managedFields").and_then(Value::as_array);
-    let segments = parse(path);
+    let segments = path.segments();
     if segments.is_empty() {
         return Vec::new();
     }
     let mut found: Vec<String> = Vec::new();
     for entry in entries.map_or(&[] as &[Value], Vec::as_slice) {
         let Some(manager) = entry.get("manager").and_then(Value::as_str) else { continue };
-        let owns = entry.get("fieldsV1").is_some_and(|fields| owns(fields, &segments));
+        let owns = entry.get("fieldsV1").is_some_and(|fields| owns(fields, segments));
         if owns && !found.iter().any(|name| name == manager) {
             found.push(manager.to_owned());
         }
@@ -36,7 +26,7 @@ pub fn managers(object: &Value, path: &str) -> Vec<String> {
 
 /// The manager other than `ours` that owns the field, if there is one: who made a field drift.
 #[must_use]
-pub fn other_manager(object: &Value, path: &str, ours: &str) -> Option<String> {
+pub fn other_manager(object: &Value, path: &FieldPath, ours: &str) -> Option<String> {
     managers(object, path).into_iter().find(|manager| manager != ours)
 }
 
@@ -72,36 +62,6 @@ fn matches(key: &str, segment: &Segment) -> bool {
 fn is(value: &Value, item: &str) -> bool {
     let json = value.to_string();
     value.as_str().unwrap_or(&json) == item
-}
-
-fn parse(path: &str) -> Vec<Segment> {
-    let mut segments = Vec::new();
-    let mut key = String::new();
-    let mut characters = path.chars().peekable();
-    let flush = |key: &mut String, segments: &mut Vec<Segment>| {
-        if !key.is_empty() {
-            segments.push(Segment::Key(std::mem::take(key)));
-        }
-    };
-    while let Some(character) = characters.next() {
-        match character {
-            '\\' => key.extend(characters.next()),
-            '.' => flush(&mut key, &mut segments),
-            '[' => {
-                flush(&mut key, &mut segments);
-                let quoted = characters.next_if_eq(&'"').is_some();
-                let end = if quoted { '"' } else { ']' };
-                let item: String = characters.by_ref().take_while(|next| *next != end).collect();
-                if quoted {
-                    characters.next_if_eq(&']');
-                }
-                segments.push(if quoted { Segment::Key(item) } else { Segment::Item(item) });
-            }
-            other => key.push(other),
-        }
-    }
-    flush(&mut key, &mut segments);
-    segments
 }
 
 #[cfg(test)]
@@ -141,16 +101,17 @@ mod tests {
             ("spec.replicas", &["kubectl-edit"]),
             ("status.replicas", &["kube-controller-manager"]),
             ("spec.selector.matchLabels.app", &["zkprov"]),
-            ("metadata.labels[\"zkprov.dev/ensemble\"]", &["zkprov"]),
-            ("metadata.labels.zkprov\\.dev/ensemble", &["zkprov"]),
             ("metadata.labels[zkprov.dev/ensemble]", &["zkprov"]),
             ("metadata.finalizers[keep]", &["kubectl-edit"]),
             ("spec.paused", &[]),
         ] {
-            assert_eq!(managers(&object, path), expected, "{path}");
+            assert_eq!(managers(&object, &path.into()), expected, "{path}");
         }
-        assert_eq!(other_manager(&object, "spec.replicas", "zkprov").as_deref(), Some("kubectl-edit"));
-        assert_eq!(other_manager(&object, "spec.selector", "zkprov"), None);
+        assert_eq!(
+            other_manager(&object, &"spec.replicas".into(), "zkprov").as_deref(),
+            Some("kubectl-edit")
+        );
+        assert_eq!(other_manager(&object, &"spec.selector".into(), "zkprov"), None);
     }
 
     #[test]
@@ -162,7 +123,7 @@ mod tests {
             json!({"metadata": {"managedFields": [{"manager": "m", "fieldsV1": {"f": {}, "k:{": {}, "v:": {}}}]}}),
         ] {
             for path in ["spec.replicas", "[", "[\"", "\\", "a[b", "x]"] {
-                assert!(managers(&object, path).is_empty(), "{object} {path}");
+                assert!(managers(&object, &path.into()).is_empty(), "{object} {path}");
             }
         }
     }

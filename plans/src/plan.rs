@@ -1,6 +1,7 @@
 //! A plan: complete data. Apply makes no choices of its own.
 
 use crate::document::Desired;
+use crate::field_path::FieldPath;
 use crate::observed::Gap;
 use crate::resource::ResourceId;
 use serde::{Deserialize, Serialize};
@@ -86,7 +87,7 @@ pub enum Reason {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FieldChange {
     /// `spec.template.spec.containers[exhibitor].image`
-    pub path: String,
+    pub path: FieldPath,
     /// Live value; `None` when absent.
     pub before: Option<Value>,
     /// Desired value; `None` when it goes.

@@ -2,6 +2,7 @@
 //! and in Exhibitor's shared configuration, and what a change of it costs.
 
 use crate::exhibitor;
+use crate::spec::path;
 use serde_json::Value;
 
 /// One setting by name, the place in the file, and Exhibitor's key.
@@ -47,13 +48,13 @@ pub struct Setting {
     pub effect: Effect,
 }
 
-/// The path in the file of the setting of this name. Every line of `zoo.cfg` is a setting: `zooCfg.NAME`.
+/// The path in the file, as `--set` has it, of the setting of this name. Every line of `zoo.cfg` is a setting: `zooCfg.NAME`.
 ///
 /// # Errors
 /// The known names, when this is none.
 pub fn path(name: &str) -> Result<String, Vec<&'static str>> {
     if let Some(line) = name.strip_prefix(ZOO_CFG).filter(|line| !line.is_empty()) {
-        return Ok(format!("spec.exhibitor.settings.zooCfg.{line}"));
+        return Ok(path::join("spec.exhibitor.settings.zooCfg", line));
     }
     let known = SETTINGS.iter().find(|(known, _, _)| *known == name);
     let names = || SETTINGS.iter().map(|(name, _, _)| *name).chain(["zooCfg.NAME"]).collect();
@@ -70,9 +71,8 @@ pub fn settings(live: &Value, declared: &Value) -> Vec<Setting> {
             let value = at.iter().try_fold(of, |of, key| of.get(key)).cloned();
             value.map(|value| if key == exhibitor::JAVA_KEY { of_java(name, value) } else { value })
         };
-        let restarts =
-            exhibitor::restarts(&at.first().map(|key| (*key).to_owned()).into_iter().collect::<Vec<_>>());
-        let effect = match (restarts, exhibitor::restarts_together(key)) {
+        let restarts = at.first().is_some_and(|key| exhibitor::restarts(key));
+        let effect = match (restarts, exhibitor::restarts_together(at)) {
             (_, true) => Effect::AllAtOnce,
             (true, false) => Effect::Rolling,
             (false, false) => Effect::Live,
@@ -166,6 +166,8 @@ mod tests {
     fn names_lead_into_the_file() {
         assert_eq!(path("heap").unwrap(), "spec.exhibitor.heap");
         assert_eq!(path("zooCfg.tickTime").unwrap(), "spec.exhibitor.settings.zooCfg.tickTime");
+        let purge = r"spec.exhibitor.settings.zooCfg.autopurge\.purgeInterval";
+        assert_eq!(path("zooCfg.autopurge.purgeInterval").unwrap(), purge);
         assert!(path("checkMs").unwrap_err().contains(&"check"));
         assert!(path("zooCfg.").is_err());
     }

@@ -14,7 +14,7 @@ use zkprov_plans::document::Desired;
 use zkprov_plans::observed::{
     EnsembleState, Gap, Live, Member, Observed, Ownership, Pod, Reading, Server, Srvr,
 };
-use zkprov_plans::plan::{Action, Call, Mode, Plan, Reason, StepKind};
+use zkprov_plans::plan::{Action, Call, Disruption, Gate, Mode, Plan, Reason, StepKind};
 use zkprov_plans::planner::{PlanInput, plan};
 use zkprov_plans::report::{Report, Style, text};
 use zkprov_plans::resource::{KubeKind, ResourceKind};
@@ -303,7 +303,7 @@ fn a_roll_that_was_cut_off_is_rolled_back_by_the_file_and_ended_before_the_size_
     predict(&mut observed, &desired);
     let plan = planned(&spec, &desired, &observed, Mode::Apply);
     let both = plan.changes().any(|(_, change)| {
-        let paths: Vec<&str> = change.diff.iter().map(|field| field.path.as_str()).collect();
+        let paths: Vec<String> = change.diff.iter().map(|field| field.path.to_string()).collect();
         paths == ["restarts", "settings.javaEnvironment"]
     });
     assert!(both && !rolled(&plan).contains(&true), "one roll does both: {}", shown(&spec, &plan));
@@ -319,16 +319,67 @@ fn a_roll_that_was_cut_off_is_rolled_back_by_the_file_and_ended_before_the_size_
     assert!(ended < grown, "{steps:?}");
 }
 
-#[test]
-fn what_members_have_to_agree_on_restarts_all_at_once() {
-    let (_, before) = tutorial(&["spec.exhibitor.settings.zooCfg.electionAlg=3"]);
-    let (spec, desired) = tutorial(&["spec.exhibitor.settings.zooCfg.electionAlg=1"]);
+/// A plan from three members with these lines of `zoo.cfg` to the same with those.
+fn relined(live: &[&str], wanted: &[&str]) -> (ValidSpec, Plan) {
+    let sets = |lines: &[&str]| -> Vec<String> {
+        lines.iter().map(|line| format!("spec.exhibitor.settings.zooCfg.{line}")).collect()
+    };
+    let of = |sets: &[String]| tutorial(&sets.iter().map(String::as_str).collect::<Vec<_>>());
+    let (_, before) = of(&sets(live));
+    let (spec, desired) = of(&sets(wanted));
     let mut observed = everything(&before, 3);
     predict(&mut observed, &desired);
     let plan = planned(&spec, &desired, &observed, Mode::Apply);
-    assert!(shown(&spec, &plan).contains("all members restart together"), "{}", shown(&spec, &plan));
-    let rolling = |target: &zkprov_plans::plan::EnsembleTarget| target.rolling;
-    assert!(targets(&plan).iter().filter(|target| rolling(target)).count() <= 1, "{:?}", targets(&plan));
+    (spec, plan)
+}
+
+/// Steps that restart members, by how many at a time.
+fn restarts(plan: &Plan) -> Vec<Disruption> {
+    let changes = plan.steps.iter().filter_map(|step| match &step.kind {
+        StepKind::Change(change) => Some(change.disruption),
+        StepKind::Gate(_) => None,
+    });
+    changes.filter(|disruption| *disruption != Disruption::None).collect()
+}
+
+#[test]
+fn what_members_have_to_agree_on_restarts_all_at_once() {
+    for (live, wanted) in [
+        ("electionAlg=3", "electionAlg=1"),
+        (r"quorum\.auth\.enableSasl=false", r"quorum\.auth\.enableSasl=true"),
+        ("sslQuorum=false", "sslQuorum=true"),
+    ] {
+        let (spec, plan) = relined(&[live], &[wanted]);
+        assert!(shown(&spec, &plan).contains("all members restart together"), "{}", shown(&spec, &plan));
+        assert_eq!(restarts(&plan), [Disruption::All], "{wanted}");
+    }
+}
+
+/// A key may have dots: what it restarts, and whether it is there, goes by the key and not by its text.
+#[test]
+fn any_other_line_of_zoo_cfg_restarts_one_member_after_the_other_and_is_no_difference_then() {
+    for key in [
+        "tickTime",
+        r"autopurge\.purgeInterval",
+        r"jute\.maxbuffer",
+        r"fsync\.warningthresholdms",
+        r"4lw\.commands\.whitelist",
+    ] {
+        let (three, four) = (format!("{key}=3000"), format!("{key}=4000"));
+        let (three, four, another) = (three.as_str(), four.as_str(), r"snapshot\.trust\.empty=true");
+        for (live, wanted) in [(&[][..], &[four][..]), (&[three], &[four]), (&[three], &[another, four])] {
+            let (spec, plan) = relined(live, wanted);
+            assert_eq!(
+                restarts(&plan),
+                [Disruption::OneByOne],
+                "{live:?} {wanted:?}\n{}",
+                shown(&spec, &plan)
+            );
+            assert!(plan.steps.iter().any(|step| matches!(step.kind, StepKind::Gate(Gate::Quorum { .. }))));
+            let (spec, plan) = relined(wanted, wanted);
+            assert!(plan.steps.is_empty(), "{}", shown(&spec, &plan));
+        }
+    }
 }
 
 #[test]

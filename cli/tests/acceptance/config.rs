@@ -59,4 +59,15 @@ fn settings_are_shown_changed_and_written_into_the_file() {
     options.says(&["restarting ", "is back and in sync", r#""type":"step_measured""#, r#""canary":[]"#]);
     let shown = bench.sandbox("config get jvmOptions heap").run().exits(0);
     shown.says(&["-XX:+UseSerialGC", "-Xms320m -Xmx320m", "one by one"]);
+
+    // A key with dots is a key like any other.
+    let purge = bench.sandbox("config set zooCfg.autopurge.purgeInterval=12 --yes").run().exits(0);
+    purge.says(&[
+        "settings.zooCfgExtra[autopurge.purgeInterval]: (absent) -> 12",
+        "members restart one by one",
+    ]);
+    let declared =
+        r"plan --detailed-exitcode --set spec.exhibitor.settings.zooCfg.autopurge\.purgeInterval=12";
+    bench.sandbox(declared).run().exits(0).says(&["no changes"]);
+    bench.sandbox("config get zooCfg.autopurge.purgeInterval").run().exits(0).says(&["one by one", "12"]);
 }

@@ -4,6 +4,7 @@ use super::ensemble::migration;
 use super::{Draft, PlanInput, pods, volumes};
 use crate::diff::{self, Difference};
 use crate::document::Document;
+use crate::field_path::FieldPath;
 use crate::observed::{Live, Ownership, Reading};
 use crate::plan::{Action, Call, Change, Disruption, FieldChange, Precondition, ReadyWhen, Reason};
 use crate::resource::{KubeKind, ResourceId, ResourceKind};
@@ -97,8 +98,8 @@ fn existing(input: &PlanInput<'_>, document: &Document, live: &Live, draft: &mut
             draft.changes.push(change);
         }
         Ownership::Foreign if input.adopt => {
-            let fields: Vec<&str> =
-                difference.fields.iter().filter(|f| f.replaces).map(|f| f.path.as_str()).collect();
+            let fields: Vec<String> =
+                difference.fields.iter().filter(|f| f.replaces).map(|f| f.path.to_string()).collect();
             draft.refuse(
                 "cannot-adopt",
                 id,
@@ -149,7 +150,8 @@ fn changed(
     // A StatefulSet is replaced around its pods: they and their volumes stay.
     let stays = id.kind == ResourceKind::Kube(KubeKind::StatefulSet);
     if change.action == Action::Replace && holds_data(id.kind) && !stays {
-        let fields: Vec<&str> = change.diff.iter().filter(|f| f.replaces).map(|f| f.path.as_str()).collect();
+        let fields: Vec<String> =
+            change.diff.iter().filter(|f| f.replaces).map(|f| f.path.to_string()).collect();
         if input.spec.protection.data {
             draft.refuse(
                 "data-would-be-lost",
@@ -300,7 +302,7 @@ pub(super) fn delete(id: &ResourceId, live: &Live, reason: Reason) -> Change {
         action: Action::Delete,
         reason,
         diff: vec![FieldChange {
-            path: String::new(),
+            path: FieldPath::default(),
             before: live.document.get("name").or_else(|| live.document.pointer("/metadata/name")).cloned(),
             after: None,
             cause: None,
@@ -320,7 +322,7 @@ pub(super) fn delete(id: &ResourceId, live: &Live, reason: Reason) -> Change {
 fn update(input: &PlanInput<'_>, document: &Document, live: &Live, difference: Difference) -> Change {
     let id = &document.id;
     let immutable: Vec<String> =
-        difference.fields.iter().filter(|field| field.replaces).map(|field| field.path.clone()).collect();
+        difference.fields.iter().filter(|field| field.replaces).map(|field| field.path.to_string()).collect();
     let replace = !immutable.is_empty();
     let calls = if matches!(id.kind, ResourceKind::Kube(_)) {
         let [before, after] = pods::calls(input, document, &difference.fields);

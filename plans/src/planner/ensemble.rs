@@ -322,18 +322,23 @@ fn members_move(draft: &Draft, now: u32, wanted: u32) -> bool {
 
 /// Whether a change of these fields restarts members.
 fn restarts(fields: &[FieldChange]) -> bool {
-    fields.iter().filter_map(setting).any(|key| exhibitor::restarts(&[key]))
+    keys(fields).any(exhibitor::restarts)
 }
 
 /// Whether it restarts all at once.
 fn together(fields: &[FieldChange]) -> bool {
-    fields.iter().any(|field| exhibitor::restarts_together(&field.path))
+    fields.iter().filter_map(setting).any(|names| exhibitor::restarts_together(&names))
 }
 
-/// The setting that a field is about.
-fn setting(field: &FieldChange) -> Option<String> {
-    let key = field.path.strip_prefix("settings.")?;
-    Some(key.split('.').next().unwrap_or(key).to_owned())
+/// The setting that a field is about: its key, and its entry where that holds an object.
+fn setting(field: &FieldChange) -> Option<Vec<&str>> {
+    let mut names = field.path.names();
+    (names.next() == Some("settings")).then(|| names.collect())
+}
+
+/// The keys of the settings that fields are about.
+fn keys(fields: &[FieldChange]) -> impl Iterator<Item = &str> {
+    fields.iter().filter_map(|field| setting(field)?.first().copied())
 }
 
 /// What each pod reads that has misread the shared configuration, and what it is to read.
@@ -348,7 +353,7 @@ fn misread_by(state: &EnsembleState) -> Vec<FieldChange> {
 
 pub(super) fn field(path: &str, before: Value, after: Value) -> FieldChange {
     FieldChange {
-        path: path.to_owned(),
+        path: path.into(),
         before: Some(before),
         after: Some(after).filter(|after| !after.is_null()),
         cause: Some("spec.exhibitor.replicas".to_owned()),

@@ -3,11 +3,18 @@
 
 use super::ensemble::migration::leaves;
 use super::{Draft, PlanInput};
+use crate::field_path::FieldPath;
 use crate::observed::{Ownership, Reading};
+use crate::plan::FieldChange;
 use crate::resource::{ResourceId, ResourceKind};
 
 /// Fields of a Deployment or StatefulSet that say where the share is.
 const SHARE: &str = "spec.template.spec.volumes[share]";
+
+fn is_of_the_share(field: &FieldChange) -> bool {
+    field.path.starts_with(&FieldPath::from(SHARE))
+}
+
 const FIX: &str = "undo the edit; to move, back up the data, `zkprov destroy` the ensemble with the old file, and apply the \
     new one";
 
@@ -37,17 +44,15 @@ pub(super) fn refuse(input: &PlanInput<'_>, draft: &mut Draft) {
     let shares: Vec<(ResourceId, String)> = draft
         .changes
         .iter()
-        .filter(|change| {
-            change.diff.iter().any(|field| field.path.starts_with(SHARE) && field.before.is_some())
-        })
+        .filter(|change| change.diff.iter().any(|field| is_of_the_share(field) && field.before.is_some()))
         .map(|change| {
-            let words = |field: &crate::plan::FieldChange| {
+            let words = |field: &FieldChange| {
                 let value = |value: &Option<serde_json::Value>| {
                     value.as_ref().map(crate::rules::text).unwrap_or_default()
                 };
                 format!("{} -> {}", value(&field.before), value(&field.after))
             };
-            let fields = change.diff.iter().filter(|field| field.path.starts_with(SHARE));
+            let fields = change.diff.iter().filter(|field| is_of_the_share(field));
             (change.id.clone(), fields.map(words).collect::<Vec<_>>().join(", "))
         })
         .collect();

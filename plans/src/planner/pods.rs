@@ -2,6 +2,7 @@
 
 use super::PlanInput;
 use crate::document::Document;
+use crate::field_path::FieldPath;
 use crate::observed::Live;
 use crate::plan::{Call, FieldChange};
 use crate::resource::{KubeKind, ResourceId, ResourceKind};
@@ -16,7 +17,8 @@ const PAUSED: &str = "spec.paused";
 
 /// Whether a change of these fields replaces pods.
 pub(super) fn roll(fields: &[FieldChange]) -> bool {
-    let replaces = |path: &str| path.starts_with("spec.template.") || [OUTDATED, PAUSED].contains(&path);
+    let template = FieldPath::from("spec.template");
+    let replaces = |path: &FieldPath| path.starts_with(&template) || *path == OUTDATED || *path == PAUSED;
     fields.iter().any(|field| replaces(&field.path))
 }
 
@@ -24,7 +26,7 @@ pub(super) fn roll(fields: &[FieldChange]) -> bool {
 pub(super) fn interrupted(fields: &[FieldChange]) -> Option<Vec<String>> {
     let [FieldChange { path, before: Some(Value::Array(pods)), .. }] = fields else { return None };
     let names = pods.iter().filter_map(Value::as_str).map(str::to_owned);
-    (path == OUTDATED).then(|| names.collect())
+    (*path == OUTDATED).then(|| names.collect())
 }
 
 /// What is left of a roll that was cut off: pods of an earlier template. A change of the template itself replaces them anyway. A
@@ -52,7 +54,7 @@ pub(super) fn unfinished_roll(
         }
     };
     (!outdated.is_empty()).then(|| FieldChange {
-        path: OUTDATED.to_owned(),
+        path: OUTDATED.into(),
         before: Some(json!(outdated)),
         after: None,
         cause: None,

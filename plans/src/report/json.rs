@@ -98,8 +98,11 @@ const fn actions(action: Action) -> &'static [&'static str] {
 
 fn resource_change(change: &Change, report: &Report<'_>) -> Value {
     let side = |pick: fn(&crate::plan::FieldChange) -> Option<&Value>| -> Value {
-        let values: Map<String, Value> =
-            change.diff.iter().filter_map(|field| Some((field.path.clone(), pick(field)?.clone()))).collect();
+        let values: Map<String, Value> = change
+            .diff
+            .iter()
+            .filter_map(|field| Some((field.path.to_string(), pick(field)?.clone())))
+            .collect();
         if values.is_empty() { Value::Null } else { Value::Object(values) }
     };
     json!({

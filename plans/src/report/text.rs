@@ -115,8 +115,8 @@ impl Page<'_> {
     fn created(&mut self, change: &Change) {
         // Names, labels and kinds say nothing new; the rest in the order of the document.
         let telling = |field: &&FieldChange| {
-            let path = field.path.as_str();
-            let plain = ["apiVersion", "kind", "name", "description"].contains(&path);
+            let path = field.path.to_string();
+            let plain = ["apiVersion", "kind", "name", "description"].contains(&path.as_str());
             !(plain
                 || path.starts_with("metadata.") && !path.starts_with("metadata.items")
                 || path.contains("abels"))
@@ -124,7 +124,7 @@ impl Page<'_> {
         let fields: Vec<&FieldChange> = change.diff.iter().filter(telling).collect();
         let shown = if self.style.verbose { fields.len() } else { fields.len().min(SHOWN) };
         for field in fields.iter().take(shown) {
-            let value = self.fit(&words::value(field.after.as_ref()), field.path.len() + 10);
+            let value = self.fit(&words::value(field.after.as_ref()), field.path.to_string().len() + 10);
             let line = self.dim(&format!("        {}: {value}", field.path));
             self.line(&line);
         }

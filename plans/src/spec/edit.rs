@@ -1,6 +1,7 @@
 //! Edits of the file's text that leave comments and formatting alone.
 
 use super::overrides::document_name;
+use super::path;
 use super::source::{Findings, Source};
 use super::tree::{self, Node, Scalar, ScalarKind, Value};
 
@@ -36,7 +37,7 @@ pub fn set_replicas(text: &str, ensemble: &str, replicas: u32) -> Result<String,
     set_scalar(text, ensemble, "spec.exhibitor.replicas", &replicas.to_string())
 }
 
-/// The text with another value at a dotted path of one ensemble, and every other byte as it was.
+/// The text with another value at a path of one ensemble, as `--set` has paths, and every other byte as it was.
 ///
 /// Whether the value is a good one is for [`load`](super::load()) to say.
 ///
@@ -50,7 +51,9 @@ pub fn set_scalar(text: &str, ensemble: &str, path: &str, value: &str) -> Result
     let named = documents.iter_mut().find(|document| document_name(document) == name);
     let (Some(document), 1) = (named, count) else { return Err(EditError::NotOne { name, count }) };
     let not_written = EditError::NotWritten { name, path: path.to_owned() };
-    let Some(node) = path.split('.').try_fold(document, Node::get_mut) else { return Err(not_written) };
+    let Some(node) = path::keys(path).iter().try_fold(document, |node, key| node.get_mut(key)) else {
+        return Err(not_written);
+    };
     let Some(edited) = replace(text, node, value) else { return Err(not_written) };
     node.value = Value::Scalar(Scalar { text: value.to_owned(), kind: ScalarKind::Plain });
     // An alias would have changed, or been changed with, another value.

@@ -1,5 +1,6 @@
 //! What `load` makes of right files, and of overrides and variables.
 
+use super::path::join;
 use super::*;
 use crate::diagnostic::Severity;
 use crate::diagnostic::render_text;
@@ -191,7 +192,7 @@ fn every_key_of_the_schema_is_read() {
         match properties {
             None => found.push((path.to_owned(), schema.clone())),
             Some(properties) => {
-                properties.iter().for_each(|(name, child)| leaves(child, &walk::join(path, name), found));
+                properties.iter().for_each(|(name, child)| leaves(child, &join(path, name), found));
             }
         }
     }

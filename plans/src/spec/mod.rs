@@ -12,6 +12,7 @@ mod load;
 #[cfg(test)]
 mod load_tests;
 mod overrides;
+pub(crate) mod path;
 mod quantity;
 mod source;
 mod starter;

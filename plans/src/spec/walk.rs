@@ -2,6 +2,7 @@
 //! back as a JSON value that deserialises into [`file::Document`](super::file::Document), with the wrong parts left out.
 
 use super::formats::{self, Problem};
+use super::path::{join, last};
 use super::source::{Findings, Place, Span};
 use super::tree::{Entry, Node, Scalar, ScalarKind, Value};
 use serde_json::{Map, Value as Json};
@@ -55,12 +56,6 @@ pub(super) fn check(document: &Node, schema: &Json, findings: &mut Findings) -> 
     walk.places.0.insert(String::new(), Spans { key: start, value: start });
     let value = walk.node(document, start, schema, "");
     (value, walk.places)
-}
-
-/// The path of a key below another path; dots inside the key are escaped as in `--set`.
-pub(super) fn join(path: &str, key: &str) -> String {
-    let key = key.replace('\\', r"\\").replace('.', r"\.");
-    if path.is_empty() { key } else { format!("{path}.{key}") }
 }
 
 struct Walk<'a> {
@@ -218,7 +213,7 @@ impl Walk<'_> {
     }
 
     fn null(&mut self, at: Place, schema: &Json, path: &str) {
-        let name = path.rsplit('.').next().unwrap_or(path);
+        let name = last(path);
         let fix = if allows(schema, "object") {
             format!("write `{name}: {{}}` for the defaults, or remove the key")
         } else {
@@ -276,7 +271,7 @@ impl Walk<'_> {
             (Some(near), _) => format!("write `{near}`; values: {list}"),
             (None, _) => format!("write one of {list}"),
         };
-        let name = path.rsplit('.').next().unwrap_or(path);
+        let name = last(path);
         self.findings.error(Some(at), code, format!("`{text}` is no value of `{name}`"), reason, fix);
     }
 

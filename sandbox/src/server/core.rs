@@ -21,7 +21,8 @@ use tokio::sync::Notify;
 
 /// Longest step of virtual time for a request that waits on an instant clock, so that a long poll sees its deadline.
 const WAIT_STEP: Time = 30_000;
-/// Shortest such step: nobody who waits looks more often.
+/// Shortest such step: nobody who waits looks more often. In a cluster also the longest: its members have much that a client looks
+/// at meanwhile, and periods that pass without a change are no events.
 const POLL: Time = 5_000;
 /// Most virtual time that is caught up at once on a paced clock after nothing was asked for a while.
 const CATCH_UP: Time = 15 * 60_000;
@@ -470,7 +471,7 @@ impl Inner {
     }
 
     fn step(&mut self, limit: Time, cluster: Option<&str>) -> bool {
-        let latest = self.world.now + limit;
+        let latest = self.world.now + if cluster.is_some() { POLL } else { limit };
         let next = self.world.next_event_for(cluster);
         let target = next.map_or(latest, |next| next.clamp(self.world.now + POLL, latest));
         // A client that polls with several reads sees one step of time, not one for each of them.
@@ -481,7 +482,7 @@ impl Inner {
     /// A read that was asked before, with nothing changed since, polls for something: time moves to the next event.
     fn waiting_read(&mut self, request: &Request) -> bool {
         let cluster = cluster_of(&request.service);
-        if mutating(request) || self.world.next_event_for(cluster).is_none() {
+        if mutating(request) || cluster.is_none() && self.world.next_event_for(cluster).is_none() {
             return false;
         }
         let first = self.reads.insert(format!("{:?} {}", request.service, target_of(request)));

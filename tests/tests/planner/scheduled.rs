@@ -72,7 +72,7 @@ fn another_schedule_is_one_field() {
     let changes: Vec<_> = plan.changes().map(|(_, change)| change).collect();
     assert_eq!(changes.len(), 1);
     assert_eq!(
-        changes[0].diff.iter().map(|field| field.path.as_str()).collect::<Vec<_>>(),
+        changes[0].diff.iter().map(|field| field.path.to_string()).collect::<Vec<_>>(),
         ["spec.schedule"]
     );
     assert_eq!(changes[0].diff[0].cause.as_deref(), Some("spec.exhibitor.backup.schedule"));

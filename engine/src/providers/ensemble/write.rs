@@ -54,7 +54,8 @@ impl EnsembleProvider {
         let ends_roll = state.stuck.is_some();
         // Told again, it is written as it is.
         let posts = !keys.is_empty() || ends_roll || matches!(change.reason, Reason::Misread(_));
-        let restarts = exhibitor::restarts(&keys) || ends_roll || !roll::held(state).is_empty();
+        let restarts =
+            keys.iter().any(|key| exhibitor::restarts(key)) || ends_roll || !roll::held(state).is_empty();
         let rolls = target.rolling && restarts;
         let roll = Roll { id, body: &body, servers: &servers, progress };
         if posts {

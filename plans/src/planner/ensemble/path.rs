@@ -2,7 +2,7 @@
 
 use super::safety::down_and_held;
 use super::{
-    FORMING_CHECK_MS, check_often, check_period, field, looks_often, misread_by, odd_at_most, restarts,
+    FORMING_CHECK_MS, check_often, check_period, field, keys, looks_often, misread_by, odd_at_most, restarts,
     setting, settling, step, target, together,
 };
 use crate::document::Document;
@@ -150,9 +150,8 @@ impl Path<'_> {
         if fields.is_empty() {
             return;
         }
-        let keys: Vec<String> = fields.iter().filter_map(setting).collect();
-        let at_once: Vec<&String> =
-            keys.iter().filter(|key| !exhibitor::restarts(std::slice::from_ref(key))).collect();
+        let at_once: Vec<&str> = keys(&fields).filter(|key| !exhibitor::restarts(key)).collect();
+        let at_once = at_once.join(", ");
         let mut to = target(self.state, now, now);
         to.rolling = rolls;
         let disruption = match (restarts, together) {
@@ -170,8 +169,7 @@ impl Path<'_> {
         } else if together {
             change.notes.push("members with the old value cannot talk to those with the new one".to_owned());
         } else if !at_once.is_empty() {
-            let at_once: Vec<&str> = at_once.iter().map(|key| key.as_str()).collect();
-            change.notes.push(format!("{} alone would be in force at once", at_once.join(", ")));
+            change.notes.push(format!("{at_once} alone would be in force at once"));
         }
         if restarts {
             self.push(change, now, now);
@@ -211,7 +209,7 @@ impl Path<'_> {
             change.diff = vec![field("voters", json!(size), json!(next))];
             if size == now {
                 // The first roll carries the declared settings, too.
-                let settings = fields.iter().filter(|one| one.path.starts_with("settings."));
+                let settings = fields.iter().filter(|one| setting(one).is_some());
                 change.diff.extend(settings.filter(|one| one.path != "settings.checkMs").cloned());
             }
             if !self.moved {

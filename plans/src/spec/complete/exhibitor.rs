@@ -241,7 +241,7 @@ fn zoo_cfg(
         let numeric = matches!(key.as_str(), "tickTime" | "initLimit" | "syncLimit");
         if numeric && !text.parse::<u32>().is_ok_and(|number| (1..=1_000_000).contains(&number)) {
             context.error(
-                &super::super::walk::join(&format!("{BASE}.settings.zooCfg"), &key),
+                &super::super::path::join(&format!("{BASE}.settings.zooCfg"), &key),
                 "invalid-zoo-cfg",
                 format!("`{key}` must be a whole number from 1 to 1000000"),
                 "ZooKeeper would not start with another value.",
