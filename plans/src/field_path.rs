@@ -1,7 +1,7 @@
 //! Where a field stands in a document: a value, written as text for people and for plan files alone.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// The way from a document's root to a field.
 ///
@@ -111,9 +111,20 @@ impl From<&str> for FieldPath {
     }
 }
 
+/// What of a text has not been written once more.
+struct Rest<'a>(&'a str);
+
+impl fmt::Write for Rest<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0 = self.0.strip_prefix(text).ok_or(fmt::Error)?;
+        Ok(())
+    }
+}
+
 impl PartialEq<str> for FieldPath {
     fn eq(&self, other: &str) -> bool {
-        self.to_string() == other
+        let mut rest = Rest(other);
+        write!(rest, "{self}").is_ok() && rest.0.is_empty()
     }
 }
 
