@@ -7,7 +7,7 @@ use crate::input;
 use crate::session::Session;
 use std::collections::BTreeSet;
 use zkprov_engine::provider::ReadRequest;
-use zkprov_plans::check::check;
+use zkprov_plans::check::CheckedPlan;
 use zkprov_plans::document::Desired;
 use zkprov_plans::observed::Observed;
 use zkprov_plans::plan::{Action, Change, Mode, Plan};
@@ -20,17 +20,21 @@ use zkprov_templates::Templates;
 /// One ensemble with its plan.
 pub(crate) struct Planned {
     pub(crate) spec: ValidSpec,
-    pub(crate) plan: Plan,
+    pub(crate) checked: CheckedPlan,
 }
 
 impl Planned {
+    pub(crate) const fn plan(&self) -> &Plan {
+        self.checked.plan()
+    }
+
     pub(crate) const fn report(&self) -> Report<'_> {
-        Report { spec: &self.spec, plan: &self.plan }
+        Report { spec: &self.spec, plan: self.plan() }
     }
 
     /// Whether the plan must not be carried out.
     pub(crate) fn refused(&self) -> bool {
-        self.plan.findings.iter().any(|finding| finding.fatal)
+        self.plan().findings.iter().any(|finding| finding.fatal)
     }
 }
 
@@ -76,13 +80,12 @@ impl Iterator for Plans {
             adopt: self.adopt,
             compact_ids: self.compact_ids,
         };
-        let mut plan = match plan(&input) {
-            Ok(plan) => plan,
+        let mut checked = match plan(&input) {
+            Ok(plan) => CheckedPlan::of(plan, &input),
             Err(error) => return Some(Err(CommandError::failed("planning", &error))),
         };
-        plan.findings.extend(check(&plan, &observed, self.adopt));
-        self.created.expect(&mut plan);
-        Some(Ok(Planned { spec, plan }))
+        self.created.expect(&mut checked);
+        Some(Ok(Planned { spec, checked }))
     }
 }
 
@@ -122,14 +125,20 @@ pub(crate) struct Created(BTreeSet<ResourceId>);
 
 impl Created {
     /// Drops what the next plan finds missing and a plan before it creates.
-    pub(crate) fn expect(&mut self, plan: &mut Plan) {
-        plan.findings.retain(|finding| {
+    pub(crate) fn expect(&mut self, checked: &mut CheckedPlan) {
+        checked.drop_findings(|finding| {
             let expected = finding.subject.as_ref().is_some_and(|subject| self.0.contains(subject));
-            !(expected && finding.code == CLUSTER_NOT_FOUND)
+            expected && finding.code == CLUSTER_NOT_FOUND
         });
         let creates =
             |change: &&Change| change.action == Action::Create && change.id.kind == ResourceKind::Cluster;
-        self.0
-            .extend(plan.changes().map(|(_, change)| change).filter(creates).map(|change| change.id.clone()));
+        self.0.extend(
+            checked
+                .plan()
+                .changes()
+                .map(|(_, change)| change)
+                .filter(creates)
+                .map(|change| change.id.clone()),
+        );
     }
 }

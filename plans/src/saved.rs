@@ -1,6 +1,7 @@
 //! Saved plans and approval: what may be carried out, and whether it is still what was approved.
 
-use crate::plan::{Change, Finding, Plan, Step, StepKind};
+use crate::check::CheckedPlan;
+use crate::plan::{Change, Finding, Mode, Plan, Step, StepKind};
 use crate::resource::ResourceId;
 use crate::rules::hex;
 use crate::spec::ValidSpec;
@@ -28,11 +29,12 @@ pub enum Approval {
     PlanFile,
 }
 
-/// Approves a plan.
+/// Approves a plan that was checked.
 ///
 /// # Errors
-/// The fatal findings, when there are any; a plan with gaps is never approved.
-pub fn approve(plan: Plan, approval: Approval) -> Result<ApprovedPlan, Vec<Finding>> {
+/// The fatal findings, when there are any; a plan with gaps is never approved, nor one that only looks.
+pub fn approve(plan: CheckedPlan, approval: Approval) -> Result<ApprovedPlan, Vec<Finding>> {
+    let plan = plan.into_plan();
     let mut fatal: Vec<Finding> = plan.findings.iter().filter(|finding| finding.fatal).cloned().collect();
     fatal.extend(plan.gaps.iter().map(|gap| Finding {
         fatal: true,
@@ -40,6 +42,16 @@ pub fn approve(plan: Plan, approval: Approval) -> Result<ApprovedPlan, Vec<Findi
         subject: None,
         message: format!("{} could not be read: {}", gap.what, gap.why),
         fix: gap.hint.clone(),
+    }));
+    fatal.extend((plan.mode == Mode::RefreshOnly && !plan.steps.is_empty()).then(|| Finding {
+        fatal: true,
+        code: "only-looks".to_owned(),
+        subject: None,
+        message: format!(
+            "the plan of {} shows what differs, without an order and without gates",
+            plan.ensemble
+        ),
+        fix: "make a plan without `--refresh-only`".to_owned(),
     }));
     match approval {
         Approval::Prompt | Approval::Flag | Approval::PlanFile if fatal.is_empty() => {

@@ -4,11 +4,10 @@ set -euo pipefail
 for name in chromium chromium-browser google-chrome; do
   if command -v "$name"; then exit 0; fi
 done
-install=(apt-get install -y -qq --no-install-recommends chromium)
 if [[ $EUID == 0 ]] && command -v apt-get >/dev/null; then
-  "${install[@]}" >&2 || { apt-get update -qq >&2 && "${install[@]}" >&2; }
+  "$(dirname "$0")/apt.sh" chromium
   command -v chromium
 else
-  echo "there is no Chromium: ${install[*]}" >&2
+  echo "there is no Chromium: apt-get install chromium" >&2
   exit 1
 fi

@@ -38,17 +38,18 @@ pub(super) async fn fresh(
     let desired = pipeline::render(context, &specs)?;
     run::settle(session, &specs, &desired, Mode::Apply, sink).await?;
     let mut planned = pipeline::plan_rendered(session, specs, desired, Mode::Apply, consent).await?;
-    if planned.iter().any(|one| one.plan.waits_for_members()) {
+    if planned.iter().any(|one| one.plan().waits_for_members()) {
         // A run that was killed leaves members that restart. Those that stay away are refused by the second plan.
         run::rest(session, &planned, sink).await?;
-        let (specs, desired) = planned.into_iter().map(|one| (one.spec, one.plan.desired)).unzip();
+        let (specs, desired) =
+            planned.into_iter().map(|one| (one.spec, one.checked.into_plan().desired)).unzip();
         planned = pipeline::plan_rendered(session, specs, desired, Mode::Apply, consent).await?;
     }
     if sink.is_text() {
         super::plan::print(context, &planned)?;
     }
     run::refuse(&planned, sink.is_text())?;
-    if planned.iter().all(|one| one.plan.steps.is_empty()) {
+    if planned.iter().all(|one| one.plan().steps.is_empty()) {
         return run::conclude(context, session, planned, sink).await;
     }
     let approval = if yes { Approval::Flag } else { ask(context)? };
@@ -100,14 +101,14 @@ async fn apply_saved(
         let now = pipeline::plan_rendered(session, specs, desired, ensemble.plan.mode, &consent).await?;
         for one in now {
             lines.extend(
-                one.plan.gaps.iter().map(|gap| format!("{} could not be read: {}", gap.what, gap.why)),
+                one.plan().gaps.iter().map(|gap| format!("{} could not be read: {}", gap.what, gap.why)),
             );
-            lines.extend(moved(&ensemble.plan, &one.plan));
+            lines.extend(moved(&ensemble.plan, one.plan()));
             planned.push(one);
         }
     }
     let mut created = pipeline::Created::default();
-    planned.iter_mut().for_each(|one| created.expect(&mut one.plan));
+    planned.iter_mut().for_each(|one| created.expect(&mut one.checked));
     if !lines.is_empty() {
         let stale = CommandError::new(
             Exit::Stale,

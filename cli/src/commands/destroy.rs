@@ -39,7 +39,7 @@ async fn destroy(
         super::plan::print(context, &planned)?;
     }
     run::refuse(&planned, sink.is_text())?;
-    if planned.iter().all(|one| one.plan.steps.is_empty()) {
+    if planned.iter().all(|one| one.plan().steps.is_empty()) {
         return run::conclude(context, session, planned, sink).await;
     }
     let question = "This cannot be undone. Type the name `NAME` to destroy it:";
@@ -82,10 +82,10 @@ pub(super) async fn orphans(
     one: &Planned,
     sink: &Sink,
 ) -> Result<(), CommandError> {
-    let request = ReadRequest { spec: &one.spec, desired: &one.plan.desired };
+    let request = ReadRequest { spec: &one.spec, desired: &one.plan().desired };
     let observed = session.cloud.observe(&[request]).await;
     let kept: Vec<String> = one
-        .plan
+        .plan()
         .kept
         .iter()
         .filter(|change| matches!(change.reason, Reason::Retained(_)))

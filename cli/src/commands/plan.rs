@@ -56,9 +56,9 @@ struct Seen {
 
 impl Seen {
     fn add(&mut self, one: &Planned) {
-        self.gaps |= !one.plan.gaps.is_empty();
+        self.gaps |= !one.plan().gaps.is_empty();
         self.refusals |= one.refused();
-        self.steps |= !one.plan.steps.is_empty();
+        self.steps |= !one.plan().steps.is_empty();
     }
 
     /// What could not be read is a failure; a refusal is one too, of its own kind.
@@ -99,11 +99,14 @@ fn text_of(context: &Context, format: PlanFormat, index: usize, one: &Planned) -
 }
 
 fn save(context: &Context, path: &std::path::Path, planned: Vec<Planned>) -> Result<(), CommandError> {
-    if planned.iter().any(|one| one.refused() || !one.plan.gaps.is_empty()) {
+    if planned.iter().any(|one| one.refused() || !one.plan().gaps.is_empty()) {
         context.ui.note("the plan is not written: it could not be applied");
         return Ok(());
     }
-    let ensembles = planned.into_iter().map(|one| SavedEnsemble { spec: one.spec, plan: one.plan }).collect();
+    let ensembles = planned
+        .into_iter()
+        .map(|one| SavedEnsemble { spec: one.spec, plan: one.checked.into_plan() })
+        .collect();
     let saved = SavedPlan::seal(env!("CARGO_PKG_VERSION"), ensembles);
     input::write_atomically(context, path, |file| {
         serde_json::to_writer_pretty(&mut *file, &saved)?;

@@ -10,12 +10,12 @@ use crate::{input, ui};
 use serde_json::json;
 use std::collections::BTreeSet;
 use zkprov_engine::provider::ReadRequest;
-use zkprov_plans::check::check;
+use zkprov_plans::check::CheckedPlan;
 use zkprov_plans::document::Desired;
 use zkprov_plans::observed::{EnsembleState, Reading};
 use zkprov_plans::plan::Mode;
 use zkprov_plans::planner::{self, PlanInput};
-use zkprov_plans::recovery::{Verdict, judge};
+use zkprov_plans::recovery::judge;
 use zkprov_plans::report;
 use zkprov_plans::spec::ValidSpec;
 
@@ -107,11 +107,8 @@ async fn plan(
         adopt: false,
         compact_ids: false,
     };
-    let mut plan = planner::recover(&input, state, &verdict);
-    if !matches!(verdict, Verdict::Refuse(_)) {
-        plan.findings.extend(check(&plan, &observed, false));
-    }
-    Ok(Planned { spec, plan })
+    let checked = CheckedPlan::of(planner::recover(&input, state, &verdict), &input);
+    Ok(Planned { spec, checked })
 }
 
 /// A pod that is given up has to be one: a slip of the pen must not pass for consent.

@@ -84,7 +84,7 @@ pub(super) async fn settle(
 /// Waits for members that restart.
 pub(super) async fn rest(session: &Session, planned: &[Planned], sink: &Sink) -> Result<(), CommandError> {
     let requests: Vec<ReadRequest<'_>> =
-        planned.iter().map(|one| ReadRequest { spec: &one.spec, desired: &one.plan.desired }).collect();
+        planned.iter().map(|one| ReadRequest { spec: &one.spec, desired: &one.plan().desired }).collect();
     let progress =
         |course: Course| sink.events().emit(Event::StepProgress { step: 0, message: course.words() });
     tokio::select! {
@@ -95,13 +95,13 @@ pub(super) async fn rest(session: &Session, planned: &[Planned], sink: &Sink) ->
 
 /// Plans with gaps or fatal findings are not carried out. `said`: the plan itself was printed already.
 pub(super) fn refuse(planned: &[Planned], said: bool) -> Result<(), CommandError> {
-    let gap = planned.iter().flat_map(|one| &one.plan.gaps).next();
+    let gap = planned.iter().flat_map(|one| &one.plan().gaps).next();
     if let Some(gap) = gap {
         let message = format!("{} could not be read: {}; nothing was changed", gap.what, gap.why);
         return Err(CommandError::new(Exit::Failed, message).hint(gap.hint.clone()));
     }
     let fatal: Vec<_> =
-        planned.iter().flat_map(|one| &one.plan.findings).filter(|finding| finding.fatal).collect();
+        planned.iter().flat_map(|one| &one.plan().findings).filter(|finding| finding.fatal).collect();
     let Some(first) = fatal.first() else { return Ok(()) };
     if said {
         return Err(CommandError::new(Exit::Refused, "the plan is refused; nothing was changed"));
@@ -126,7 +126,7 @@ pub(super) async fn carry_out(
                 first.map_or_else(Default::default, |finding| (finding.message, finding.fix));
             CommandError::new(Exit::Refused, message).hint(fix)
         };
-        let approved = approve(one.plan.clone(), approval).map_err(refused)?;
+        let approved = approve(one.checked.clone(), approval).map_err(refused)?;
         let holder = Holder { name: context.holder(), clock: context.clock() };
         let providers = session.cloud.providers(&one.spec, holder);
         let run = Run {
@@ -152,7 +152,7 @@ pub(super) async fn carry_out(
                 return Err(CommandError::silent(signals.exit()));
             }
             Outcome::Partial | Outcome::Failed | Outcome::Stale | Outcome::Refused | Outcome::Locked => {
-                return Err(failed(&ended, one.plan.steps.len()));
+                return Err(failed(&ended, one.plan().steps.len()));
             }
         }
     }
@@ -194,7 +194,7 @@ pub(super) async fn conclude(
     sink: &Sink,
 ) -> Result<Exit, CommandError> {
     for one in &finished {
-        match one.plan.mode {
+        match one.plan().mode {
             Mode::Destroy { .. } => super::destroy::orphans(context, session, one, sink).await?,
             Mode::Apply | Mode::RefreshOnly => summary(context, session, one, sink).await?,
         }
@@ -208,7 +208,7 @@ async fn summary(
     one: &Planned,
     sink: &Sink,
 ) -> Result<(), CommandError> {
-    let Reading::Known(state) = session.cloud.ensemble(&one.spec, &one.plan.desired).await else {
+    let Reading::Known(state) = session.cloud.ensemble(&one.spec, &one.plan().desired).await else {
         return Err(CommandError::new(Exit::Failed, "the ensemble cannot be read after the run")
             .hint("`zkprov status` tries again"));
     };

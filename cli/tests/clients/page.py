@@ -186,6 +186,8 @@ def restart(browser):
         browser.click_until(f"{row}.querySelector('button')", "document.querySelector('#ask').open")
         print("asked:", browser.tell("document.querySelector('#ask-title').textContent").replace(host, "HOST"))
         browser.click_until(f"document.querySelector('#ask [value={answer}]')", "!document.querySelector('#ask').open")
+        if answer == "yes":
+            browser.wait("window.told.length")
         print("told:", len(browser.tell("window.told")) > 0)
     browser.wait("window.told.some((text) => text.includes('serves again'))")
     for text in browser.tell("window.told"):

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use zkprov_engine::error::ProviderErrorKind as Kind;
 use zkprov_plans::event::{Event, Outcome};
-use zkprov_plans::plan::{Change, Plan, ReadyWhen, StepKind};
+use zkprov_plans::plan::{Call, Change, Plan, ReadyWhen, StepKind};
 use zkprov_plans::readiness::Verdict;
 
 fn change(change: Change) -> StepKind {
@@ -71,6 +71,7 @@ async fn the_verdict_of_a_run_that_changed_nothing_is_its_errors() {
         let mut one = create("a");
         if locked {
             one.id = "configmap/cluster-1/default/a".parse().unwrap();
+            one.calls = vec![Call::Apply];
         }
         let report = script.run(&only(one), 1).await;
         assert_eq!((report.outcome, report.done), (outcome, 0), "{:?}", report.failures);

@@ -12,16 +12,20 @@ use zkprov_engine::error::{ProviderError, ProviderErrorKind as Kind};
 use zkprov_engine::executor::{self, ApplyReport, EventSink, Providers, Run};
 use zkprov_engine::provider::{Course, Observations, Progress, Provider, ReadRequest};
 use zkprov_engine::wait::Clock;
+use zkprov_plans::check::CheckedPlan;
 use zkprov_plans::diff::{declared, diff, fingerprint};
 use zkprov_plans::document::Desired;
 use zkprov_plans::event::Event;
-use zkprov_plans::observed::{Live, Ownership, Reading};
+use zkprov_plans::field_path::FieldPath;
+use zkprov_plans::observed::{Live, Observed, Ownership, Reading};
 use zkprov_plans::plan::{
-    Action, Call, Change, Gate, Mode, Plan, Precondition, ReadyWhen, Reason, Step, StepKind,
+    Action, Call, Change, FieldChange, Gate, Mode, Plan, Precondition, ReadyWhen, Reason, Step, StepKind,
 };
+use zkprov_plans::planner::PlanInput;
 use zkprov_plans::readiness::Verdict;
 use zkprov_plans::resource::{ResourceId, ResourceKind};
 use zkprov_plans::saved::{Approval, approve};
+use zkprov_plans::spec::{Defaults, Source, load};
 
 /// Pauses of round lengths.
 pub(crate) const PACE: Pace = Pace {
@@ -160,7 +164,7 @@ impl Script {
         parallelism: usize,
         stop: watch::Receiver<bool>,
     ) -> ApplyReport {
-        let approved = approve(plan.clone(), Approval::Flag).unwrap();
+        let approved = approve(checked(plan), Approval::Flag).unwrap();
         let run =
             Run { providers: self, sink: self, pace: PACE, parallelism, stop, run_id: "run".to_owned() };
         executor::run(&approved, &run).await
@@ -241,6 +245,32 @@ impl Script {
             Ok(())
         })
     }
+}
+
+/// The plan, as if what it rests on had been read; every disk in it may be deleted.
+fn checked(plan: &Plan) -> CheckedPlan {
+    const FILE: &str = include_str!("../../../examples/tutorial/zkprov.yaml");
+    let source = Source { name: "zkprov.yaml".to_owned(), text: FILE.to_owned() };
+    let spec = load(&[source], &[], &|_| None, &Defaults::default()).specs.remove(0);
+    let read = |change: &Change| match change.precondition {
+        Precondition::Absent => Reading::Absent,
+        Precondition::Unchanged(_) | Precondition::Voters(_) => {
+            Reading::Known(live(&change.id.name, &Disk::new(1, Ownership::Ours)))
+        }
+    };
+    let resources = plan.changes().map(|(_, change)| (change.id.clone(), read(change))).collect();
+    let observed = Observed { resources, ensemble: Reading::Absent, operations: Vec::new() };
+    let replace = plan.changes().map(|(_, change)| change.id.clone()).collect();
+    let input = PlanInput {
+        spec: &spec,
+        desired: &plan.desired,
+        observed: &observed,
+        mode: plan.mode,
+        replace: &replace,
+        adopt: false,
+        compact_ids: false,
+    };
+    CheckedPlan::of(plan.clone(), &input)
 }
 
 fn live(name: &str, disk: &Disk) -> Live {
@@ -363,9 +393,18 @@ pub(crate) fn grow(name: &str) -> Change {
 pub(crate) fn delete(name: &str) -> Change {
     let before = live(name, &Disk::new(100, Ownership::Ours));
     let id = id(name);
+    let gone = FieldChange {
+        path: FieldPath::default(),
+        before: Some(name.into()),
+        after: None,
+        cause: None,
+        manager: None,
+        replaces: false,
+    };
     Change {
         action: Action::Delete,
         reason: Reason::DestroyRequested,
+        diff: vec![gone],
         precondition: Precondition::Unchanged(fingerprint(&id, &Value::Null, &before)),
         calls: vec![Call::SetDeletionProtection { on: false }, Call::Delete],
         ..Change::look(&id, ReadyWhen::Gone)

@@ -224,7 +224,8 @@ async fn a_cluster_brings_its_pools_its_size_and_its_access_with_one_list() {
     assert_eq!(server.seen_on(&format!("GET {GKE}/clusters")).len(), 1, "the list was shared");
     let again = provider.cluster_access("my-project", "us-east1-d", "nobody").await.unwrap();
     assert_eq!(again, Reading::Absent);
-    assert_eq!(server.seen_on(&format!("GET {GKE}/clusters")).len(), 2, "and not remembered");
+    assert_eq!(server.seen_on(&format!("GET {GKE}/clusters")).len(), 1, "no list is under way");
+    assert_eq!(server.seen_on(&format!("GET {GKE}/clusters/nobody")).len(), 1, "so it is read by its name");
 }
 
 #[tokio::test]

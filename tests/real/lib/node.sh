@@ -10,14 +10,8 @@ need_node_tools() {
   local packages=(containerd runc containernetworking-plugins nftables iproute2 util-linux)
   command -v apt-get >/dev/null || fail "missing: ${missing[*]} and the CNI plugin ptp; Debian's packages are ${packages[*]}"
   say "installing ${packages[*]}"
-  apt_install "${packages[@]}" >&2 || fail "installing failed: apt-get install ${packages[*]}"
+  "$here/../install/apt.sh" "${packages[@]}" || fail "installing failed: apt-get install ${packages[*]}"
   cni_plugins=$(find /usr/lib/cni /opt/cni/bin -maxdepth 1 -name ptp -printf '%h\n' -quit 2>/dev/null || true)
-}
-
-apt_install() {
-  local install=(apt-get install -y -qq --no-install-recommends "$@")
-  export DEBIAN_FRONTEND=noninteractive
-  "${install[@]}" || { apt-get update -qq && "${install[@]}"; }
 }
 
 # Addresses and routes for what is ours alone: nothing leaves the namespace.

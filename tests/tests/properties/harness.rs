@@ -12,7 +12,7 @@ use zkprov_engine::error::{ProviderError, one_line};
 use zkprov_engine::executor::{self, ApplyReport, EventSink, Run};
 use zkprov_engine::provider::ReadRequest;
 use zkprov_engine::wait::Clock;
-use zkprov_plans::check::check;
+use zkprov_plans::check::CheckedPlan;
 use zkprov_plans::document::Desired;
 use zkprov_plans::event::{Event, Outcome};
 use zkprov_plans::observed::{Observed, Ownership, Reading};
@@ -58,6 +58,7 @@ pub(crate) fn words(spec: &ValidSpec, plan: &Plan) -> String {
 pub(crate) struct Planned {
     pub(crate) spec: ValidSpec,
     pub(crate) plan: Plan,
+    checked: CheckedPlan,
 }
 
 impl Planned {
@@ -242,9 +243,8 @@ impl Client {
             adopt: false,
             compact_ids: false,
         };
-        let mut plan = plan(&input).unwrap();
-        plan.findings.extend(check(&plan, &observed, false));
-        Planned { spec: spec.clone(), plan }
+        let checked = CheckedPlan::of(plan(&input).unwrap(), &input);
+        Planned { spec: spec.clone(), plan: checked.plan().clone(), checked }
     }
 
     async fn observe(&self, spec: &ValidSpec) -> (Desired, Observed) {
@@ -288,7 +288,7 @@ impl Client {
     }
 
     async fn carry_out(&self, planned: &Planned, stop: &watch::Receiver<bool>) -> ApplyReport {
-        let approved = approve(planned.plan.clone(), Approval::Flag).unwrap();
+        let approved = approve(planned.checked.clone(), Approval::Flag).unwrap();
         // Each run comes minutes after the one before it: locks of runs that died have expired.
         let now = jiff::Timestamp::from_second(1_800_000_000 + i64::from(self.run) * 300).unwrap();
         let holder = Holder { name: format!("run {}", self.run), clock: Arc::new(move || now) };

@@ -1,6 +1,8 @@
 //! Plans for members with volumes, and for the move to them.
 
-use crate::{everything, golden, nothing, path, planned, predict, rendered, shown, targets, tutorial};
+use crate::states::{
+    everything, golden, nothing, path, planned, predict, rendered, shown, targets, tutorial,
+};
 use zkprov_plans::diff;
 use zkprov_plans::document::Desired;
 use zkprov_plans::observed::{Observed, Reading};

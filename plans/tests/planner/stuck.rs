@@ -1,6 +1,6 @@
 //! Plans while a roll of Exhibitor's waits for a member whose pod is gone.
 
-use crate::{everything, golden, planned, predict, shown, targets, tutorial};
+use crate::states::{everything, golden, planned, predict, shown, targets, tutorial};
 use zkprov_plans::diff;
 use zkprov_plans::observed::{Observed, Reading, StuckRoll};
 use zkprov_plans::plan::{Mode, Reason};

@@ -1,6 +1,6 @@
 //! Plans for backups on a schedule: made with the ensemble, changed in place, gone when the file has them no longer.
 
-use crate::{everything, golden, nothing, planned, predict, shown, tutorial};
+use crate::states::{everything, golden, nothing, planned, predict, shown, tutorial};
 use zkprov_plans::document::Desired;
 use zkprov_plans::observed::{Observed, Reading};
 use zkprov_plans::plan::{Action, Disruption, Mode, Plan};

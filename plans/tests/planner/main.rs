@@ -2,143 +2,21 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
-mod planner {
-    mod persistent;
-    mod scheduled;
-    mod stuck;
-}
+mod checker;
+mod persistent;
+mod scheduled;
+mod states;
+mod stuck;
 
-use std::collections::{BTreeMap, BTreeSet};
-use zkprov_plans::check::check;
-use zkprov_plans::document::Desired;
-use zkprov_plans::observed::{
-    EnsembleState, Gap, Live, Member, Observed, Ownership, Pod, Reading, Server, Srvr,
+use states::{
+    everything, faults_of, golden, members, nothing, path, planned, predict, shown, targets, tutorial,
 };
+use zkprov_plans::diff;
+use zkprov_plans::document::Desired;
+use zkprov_plans::observed::{Gap, Observed, Ownership, Reading};
 use zkprov_plans::plan::{Action, Call, Disruption, Gate, Mode, Plan, Reason, StepKind};
-use zkprov_plans::planner::{PlanInput, plan};
-use zkprov_plans::report::{Report, Style, text};
 use zkprov_plans::resource::{KubeKind, ResourceKind};
-use zkprov_plans::spec::{Defaults, Source, ValidSpec, load};
-use zkprov_plans::{diff, observed};
-
-const TUTORIAL: &str = include_str!("../../examples/tutorial/zkprov.yaml");
-
-fn tutorial(set: &[&str]) -> (ValidSpec, Desired) {
-    rendered(TUTORIAL, set)
-}
-
-fn rendered(text: &str, set: &[&str]) -> (ValidSpec, Desired) {
-    let set: Vec<String> = set.iter().map(|one| (*one).to_owned()).collect();
-    let source = Source { name: "zkprov.yaml".to_owned(), text: text.to_owned() };
-    let loaded = load(&[source], &set, &|_| None, &Defaults::default());
-    assert!(!loaded.has_errors(), "{:#?}", loaded.diagnostics);
-    let spec = loaded.specs.into_iter().next().unwrap();
-    let desired = zkprov_templates::render(&spec, &zkprov_templates::Overrides::new()).unwrap();
-    (spec, desired)
-}
-
-fn nothing(desired: &Desired) -> Observed {
-    let resources = desired.documents.iter().map(|document| (document.id.clone(), Reading::Absent)).collect();
-    Observed { resources, ensemble: Reading::Absent, operations: Vec::new() }
-}
-
-/// A world that is as the documents say, with `voters` members that all serve.
-fn everything(desired: &Desired, voters: u32) -> Observed {
-    let mut resources = BTreeMap::new();
-    for document in &desired.documents {
-        let mut body = document.body.clone();
-        if document.id.kind == ResourceKind::Ensemble {
-            body["voters"] = voters.into();
-            body["fixedSize"] = voters.into();
-        }
-        let predicted = matches!(document.id.kind, ResourceKind::Kube(_)).then(|| document.body.clone());
-        let live = Live { document: body, predicted, ownership: Ownership::Ours };
-        resources.insert(document.id.clone(), Reading::Known(live));
-    }
-    Observed { resources, ensemble: Reading::Known(members(voters)), operations: Vec::new() }
-}
-
-fn members(voters: u32) -> EnsembleState {
-    let address = |id: u32| format!("10.0.0.{id}");
-    let mode = |id: u32| match (voters, id) {
-        (1, _) => observed::Mode::Standalone,
-        (_, 2) => observed::Mode::Leader,
-        _ => observed::Mode::Follower,
-    };
-    EnsembleState {
-        misread: Vec::new(),
-        behind: Vec::new(),
-        held: Vec::new(),
-        stuck: None,
-        pods: (1..=voters)
-            .map(|id| Pod {
-                name: format!("exhibitor-{id}"),
-                ip: Some(address(id)),
-                host: None,
-                revision: None,
-                node: None,
-                phase: "Running".to_owned(),
-                ready: true,
-                deleting: false,
-                trouble: None,
-            })
-            .collect(),
-        config: None,
-        servers: (1..=voters).map(|id| Server { id, hostname: address(id), observer: false }).collect(),
-        members: (1..=voters)
-            .map(|id| Member {
-                hostname: address(id),
-                id: Some(id),
-                pod: Some(format!("exhibitor-{id}")),
-                exhibitor: Some(3),
-                exhibitor_leader: id == 2,
-                zookeeper: Some(Srvr {
-                    mode: mode(id),
-                    zxid: "0x1".to_owned(),
-                    connections: 1,
-                    nodes: 4,
-                    version: "3.4.6".to_owned(),
-                }),
-            })
-            .collect(),
-        rolling: false,
-        gaps: Vec::new(),
-    }
-}
-
-fn planned(spec: &ValidSpec, desired: &Desired, observed: &Observed, mode: Mode) -> Plan {
-    planned_as(PlanInput {
-        spec,
-        desired,
-        observed,
-        mode,
-        replace: &BTreeSet::new(),
-        adopt: false,
-        compact_ids: false,
-    })
-}
-
-fn planned_as(input: PlanInput<'_>) -> Plan {
-    let observed = input.observed;
-    let plan = plan(&input).unwrap();
-    assert_eq!(check(&plan, observed, false), [], "the checker finds nothing");
-    plan
-}
-
-fn shown(spec: &ValidSpec, plan: &Plan) -> String {
-    text(&Report { spec, plan }, Style { color: false, width: 100, verbose: false })
-}
-
-fn golden(name: &str, actual: &str) {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/plans").join(name);
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, actual).unwrap();
-    }
-    let expected = std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}; UPDATE_GOLDEN=1 writes it", path.display()));
-    assert_eq!(actual, expected, "{} differs; UPDATE_GOLDEN=1 rewrites it", path.display());
-}
+use zkprov_plans::spec::ValidSpec;
 
 #[test]
 fn a_first_plan_creates_everything_in_order() {
@@ -192,30 +70,6 @@ fn shrinking_takes_the_leader_last_and_pods_after_their_votes() {
 }
 
 /// The server's dry-runs of these documents stand beside what is live.
-fn predict(observed: &mut Observed, desired: &Desired) {
-    for document in &desired.documents {
-        if let (ResourceKind::Kube(_), Some(Reading::Known(live))) =
-            (document.id.kind, observed.resources.get_mut(&document.id))
-        {
-            live.predicted = Some(document.body.clone());
-        }
-    }
-}
-
-fn path(plan: &Plan) -> Vec<(u32, u32)> {
-    let step = |change: &zkprov_plans::plan::Change| {
-        if let Reason::EnsembleStep { from, to } = change.reason { Some((from, to)) } else { None }
-    };
-    plan.changes().filter_map(|(_, change)| step(change)).collect()
-}
-
-fn targets(plan: &Plan) -> Vec<zkprov_plans::plan::EnsembleTarget> {
-    let calls = plan.changes().flat_map(|(_, change)| &change.calls);
-    calls
-        .filter_map(|call| if let Call::SetEnsemble(target) = call { Some(target.clone()) } else { None })
-        .collect()
-}
-
 #[test]
 fn nothing_is_proposed_for_what_cannot_be_read() {
     let (spec, desired) = tutorial(&[]);
@@ -395,8 +249,8 @@ fn the_size_does_not_change_while_a_member_has_no_pod() {
     let mut plan = planned(&spec, &three, &observed, Mode::Apply);
     assert!(plan.waits_for_members() && path(&plan).is_empty());
     plan.findings.clear();
-    let bugs = zkprov_plans::check::check(&plan, &observed, false);
-    assert!(bugs.iter().any(|bug| bug.code == "pods-before-votes"), "the pods alone must not go: {bugs:?}");
+    let faults = faults_of(&spec, &three, &observed, &plan);
+    assert!(faults.contains(&"pods-before-votes"), "the pods alone must not go: {faults:?}");
 }
 
 #[test]
@@ -536,7 +390,7 @@ fn who_holds_the_data_forms_the_ensemble_before_an_empty_pod_joins() {
         for (at, member) in state.members.iter_mut().enumerate() {
             member.id = None;
             let srvr = member.zookeeper.as_mut().unwrap();
-            srvr.mode = observed::Mode::Standalone;
+            srvr.mode = zkprov_plans::observed::Mode::Standalone;
             // The pods listed last hold it: the order of pods must not decide.
             srvr.zxid = if at >= 3 - holders { "0x500000011" } else { "0x7" }.to_owned();
         }
@@ -552,6 +406,5 @@ fn who_holds_the_data_forms_the_ensemble_before_an_empty_pod_joins() {
         );
         assert_eq!(targets(&plan)[0].voters as usize, holders);
         assert_eq!(path(&plan), steps);
-        assert!(zkprov_plans::check::check(&plan, &observed, false).iter().all(|finding| !finding.fatal));
     }
 }
