@@ -78,6 +78,15 @@ impl Context {
             .unwrap_or_else(|| "localhost".to_owned())
     }
 
+    /// A command to go on with, on the cloud that this run works on: without `--sandbox` it would go to the real one.
+    pub(crate) fn on_the_same_cloud(&self, command: &str) -> String {
+        match &self.global.sandbox {
+            None => command.to_owned(),
+            Some(None) => format!("{command} --sandbox"),
+            Some(Some(directory)) => format!("{command} --sandbox={}", directory.display()),
+        }
+    }
+
     /// Where the embedded cloud lives unless told otherwise: `$XDG_STATE_HOME/zkprov/sandbox`.
     pub(crate) fn default_sandbox(&self) -> Result<PathBuf, CommandError> {
         let state = env("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());

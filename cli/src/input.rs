@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
-use zkprov_plans::diagnostic::{self, Diagnostic, Severity};
-use zkprov_plans::spec::{self, ValidSpec};
+use zkprov_plans::diagnostic::{self, Diagnostic};
+use zkprov_plans::spec::{self, Inputs, ValidSpec};
 
 /// What `-f` names when nothing is given.
 const DEFAULT_FILE: &str = "zkprov.yaml";
@@ -79,12 +79,17 @@ fn source(name: &str, bytes: Vec<u8>) -> Result<spec::Source, CommandError> {
 
 /// Reads and checks everything `-f` and `--set` name; findings go to stderr, all of them.
 pub(crate) fn specs(context: &Context) -> Result<Vec<ValidSpec>, CommandError> {
-    let loaded = load(context)?;
+    specs_with_inputs(context).map(|(_, specs)| specs)
+}
+
+/// As [`specs`], with what they are made of.
+pub(crate) fn specs_with_inputs(context: &Context) -> Result<(Inputs, Vec<ValidSpec>), CommandError> {
+    let (inputs, loaded) = read_inputs(context, &context.global.set)?;
     report(context, &loaded.diagnostics);
-    if loaded.diagnostics.iter().any(|finding| finding.severity == Severity::Error) {
+    if loaded.has_errors() {
         return Err(CommandError::silent(Exit::Failed));
     }
-    Ok(loaded.specs)
+    Ok((inputs, loaded.specs))
 }
 
 /// Specs and findings, nothing said.
@@ -94,10 +99,14 @@ pub(crate) fn load(context: &Context) -> Result<spec::Loaded, CommandError> {
 
 /// As [`load`], with these overrides in place of `--set`'s.
 pub(crate) fn load_with(context: &Context, set: &[String]) -> Result<spec::Loaded, CommandError> {
+    read_inputs(context, set).map(|(_, loaded)| loaded)
+}
+
+fn read_inputs(context: &Context, set: &[String]) -> Result<(Inputs, spec::Loaded), CommandError> {
     let sources = sources(context)?;
     let defaults = spec::Defaults { project: context.global.project.clone() };
     let lookup = |name: &str| context.env(name);
-    Ok(spec::load(&sources, set, &lookup, &defaults))
+    Ok(Inputs::read(sources, set.to_vec(), &lookup, defaults))
 }
 
 /// Findings on stderr.

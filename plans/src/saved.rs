@@ -1,10 +1,11 @@
 //! Saved plans and approval: what may be carried out, and whether it is still what was approved.
 
 use crate::check::CheckedPlan;
+use crate::diagnostic::Severity;
 use crate::plan::{Change, Finding, Mode, Plan, Step, StepKind};
 use crate::resource::ResourceId;
 use crate::rules::hex;
-use crate::spec::ValidSpec;
+use crate::spec::{Inputs, ValidSpec};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -69,15 +70,18 @@ impl ApprovedPlan {
     }
 }
 
-/// The content of a plan file: specs and plans, no credential, no secret value.
+/// The content of a plan file: what specs are made of, and plans; no credential, no secret value. Specs themselves are not in it: they
+/// are read and validated again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SavedPlan {
     /// [`FORMAT_VERSION`].
     pub format_version: String,
     /// Version of zkprov that wrote it.
     pub zkprov_version: String,
-    /// One entry an ensemble.
-    pub ensembles: Vec<SavedEnsemble>,
+    /// What the plans were made for.
+    pub inputs: Inputs,
+    /// One plan an ensemble, in the order of the files.
+    pub plans: Vec<Plan>,
     /// SHA-256 over everything above, hex.
     pub digest: String,
 }
@@ -87,17 +91,9 @@ pub struct SavedPlan {
 struct Bare<'a> {
     format_version: &'a str,
     zkprov_version: &'a str,
-    ensembles: &'a [SavedEnsemble],
+    inputs: &'a Inputs,
+    plans: &'a [Plan],
     digest: &'a str,
-}
-
-/// One ensemble of a plan file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SavedEnsemble {
-    /// What the plan was made for.
-    pub spec: ValidSpec,
-    /// The plan.
-    pub plan: Plan,
 }
 
 /// Why a plan file is refused.
@@ -115,16 +111,20 @@ pub enum SavedPlanError {
     /// Changed after it was written.
     #[error("the plan file was changed after it was written: its digest does not hold")]
     Digest,
+    /// The files in it are none that this version takes, or of other ensembles than the plans.
+    #[error("the files in the plan file are not valid for this zkprov: {0}")]
+    Files(String),
 }
 
 impl SavedPlan {
     /// Seals plans into a file's content.
     #[must_use]
-    pub fn seal(zkprov_version: &str, ensembles: Vec<SavedEnsemble>) -> Self {
+    pub fn seal(zkprov_version: &str, inputs: Inputs, plans: Vec<Plan>) -> Self {
         let mut saved = Self {
             format_version: FORMAT_VERSION.to_owned(),
             zkprov_version: zkprov_version.to_owned(),
-            ensembles,
+            inputs,
+            plans,
             digest: String::new(),
         };
         saved.digest = saved.compute_digest();
@@ -135,7 +135,8 @@ impl SavedPlan {
         let bare = Bare {
             format_version: &self.format_version,
             zkprov_version: &self.zkprov_version,
-            ensembles: &self.ensembles,
+            inputs: &self.inputs,
+            plans: &self.plans,
             digest: "",
         };
         let mut digest = Sha256::new();
@@ -157,6 +158,25 @@ impl SavedPlan {
             return Err(SavedPlanError::Digest);
         }
         Ok(saved)
+    }
+
+    /// The specs of the plans, validated again, each with its plan.
+    ///
+    /// # Errors
+    /// When the files are not valid for this version.
+    pub fn specs(self) -> Result<Vec<(ValidSpec, Plan)>, SavedPlanError> {
+        let loaded = self.inputs.load();
+        let fault = loaded.diagnostics.iter().find(|finding| finding.severity == Severity::Error);
+        if let Some(fault) = fault {
+            return Err(SavedPlanError::Files(fault.message.clone()));
+        }
+        let names = |specs: &[ValidSpec]| specs.iter().map(|spec| spec.name.clone()).collect::<Vec<String>>();
+        let planned: Vec<String> = self.plans.iter().map(|plan| plan.ensemble.clone()).collect();
+        if names(&loaded.specs) != planned {
+            let message = format!("they have the ensembles {}", names(&loaded.specs).join(", "));
+            return Err(SavedPlanError::Files(message));
+        }
+        Ok(loaded.specs.into_iter().zip(self.plans).collect())
     }
 }
 

@@ -8,9 +8,11 @@ use crate::pipeline::{self, Planned};
 use crate::session::Session;
 use crate::{input, ui};
 use std::path::Path;
-use zkprov_plans::plan::Mode;
+use zkprov_plans::plan::{Mode, Plan};
+
 use zkprov_plans::planner;
 use zkprov_plans::saved::{Approval, SavedPlan, moved};
+use zkprov_plans::spec::ValidSpec;
 
 pub(super) async fn run(context: &Context, args: &Apply) -> Result<Exit, CommandError> {
     let sink = Sink::new(context, args.format);
@@ -76,7 +78,7 @@ fn ask(context: &Context) -> Result<Approval, CommandError> {
 async fn saved(context: &Context, path: &Path, sink: &Sink) -> Result<Exit, CommandError> {
     let doing = format!("reading {}", path.display());
     let text = std::fs::read_to_string(path).map_err(|error| CommandError::failed(&doing, &error))?;
-    let saved = SavedPlan::open(&text).map_err(|error| {
+    let saved = SavedPlan::open(&text).and_then(SavedPlan::specs).map_err(|error| {
         CommandError::failed(&doing, &error).hint("make a new one: `zkprov plan --out FILE`")
     })?;
     let session = Session::open(context).await?;
@@ -88,22 +90,24 @@ async fn saved(context: &Context, path: &Path, sink: &Sink) -> Result<Exit, Comm
 async fn apply_saved(
     context: &Context,
     session: &Session,
-    saved: SavedPlan,
+    saved: Vec<(ValidSpec, Plan)>,
     sink: &Sink,
 ) -> Result<Exit, CommandError> {
     let mut planned: Vec<Planned> = Vec::new();
     let mut lines = Vec::new();
-    for ensemble in saved.ensembles {
-        let (specs, desired) = (vec![ensemble.spec], vec![ensemble.plan.desired.clone()]);
-        let plan = &ensemble.plan;
-        let consent =
-            Consent { replace: replaced(plan), adopt: adopts(plan), compact_ids: planner::renumbers(plan) };
-        let now = pipeline::plan_rendered(session, specs, desired, ensemble.plan.mode, &consent).await?;
+    for (spec, plan) in saved {
+        let (specs, desired) = (vec![spec], vec![plan.desired.clone()]);
+        let consent = Consent {
+            replace: replaced(&plan),
+            adopt: adopts(&plan),
+            compact_ids: planner::renumbers(&plan),
+        };
+        let now = pipeline::plan_rendered(session, specs, desired, plan.mode, &consent).await?;
         for one in now {
             lines.extend(
                 one.plan().gaps.iter().map(|gap| format!("{} could not be read: {}", gap.what, gap.why)),
             );
-            lines.extend(moved(&ensemble.plan, one.plan()));
+            lines.extend(moved(&plan, one.plan()));
             planned.push(one);
         }
     }

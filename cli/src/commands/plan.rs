@@ -9,10 +9,11 @@ use crate::session::Session;
 use std::io::Write as _;
 use zkprov_plans::plan::Mode;
 use zkprov_plans::report;
-use zkprov_plans::saved::{SavedEnsemble, SavedPlan};
+use zkprov_plans::saved::SavedPlan;
+use zkprov_plans::spec::Inputs;
 
 pub(super) async fn run(context: &Context, args: &Plan) -> Result<Exit, CommandError> {
-    let specs = input::specs(context)?;
+    let (inputs, specs) = input::specs_with_inputs(context)?;
     let mode = if args.destroy {
         Mode::Destroy { delete_data: args.delete_data }
     } else if args.refresh_only {
@@ -41,7 +42,7 @@ pub(super) async fn run(context: &Context, args: &Plan) -> Result<Exit, CommandE
         context.ui.result_json(&report::all_json(&reports))?;
     }
     if let Some(path) = &args.out {
-        save(context, path, kept)?;
+        save(context, path, inputs, kept)?;
     }
     Ok(seen.exit(args.detailed_exitcode))
 }
@@ -98,20 +99,23 @@ fn text_of(context: &Context, format: PlanFormat, index: usize, one: &Planned) -
     }
 }
 
-fn save(context: &Context, path: &std::path::Path, planned: Vec<Planned>) -> Result<(), CommandError> {
+fn save(
+    context: &Context,
+    path: &std::path::Path,
+    inputs: Inputs,
+    planned: Vec<Planned>,
+) -> Result<(), CommandError> {
     if planned.iter().any(|one| one.refused() || !one.plan().gaps.is_empty()) {
         context.ui.note("the plan is not written: it could not be applied");
         return Ok(());
     }
-    let ensembles = planned
-        .into_iter()
-        .map(|one| SavedEnsemble { spec: one.spec, plan: one.checked.into_plan() })
-        .collect();
-    let saved = SavedPlan::seal(env!("CARGO_PKG_VERSION"), ensembles);
+    let plans = planned.into_iter().map(|one| one.checked.into_plan()).collect();
+    let saved = SavedPlan::seal(env!("CARGO_PKG_VERSION"), inputs, plans);
     input::write_atomically(context, path, |file| {
         serde_json::to_writer_pretty(&mut *file, &saved)?;
         writeln!(file)
     })?;
-    context.ui.note(&format!("wrote the plan; `zkprov apply {}` applies exactly this", path.display()));
+    let apply = context.on_the_same_cloud(&format!("zkprov apply {}", path.display()));
+    context.ui.note(&format!("wrote the plan; `{apply}` applies exactly this"));
     Ok(())
 }

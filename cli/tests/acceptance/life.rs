@@ -54,11 +54,12 @@ fn refuses_four(bench: &Bench) {
 
 fn grows_to_five_by_a_saved_plan(bench: &Bench) {
     let plan = "plan --set spec.exhibitor.replicas=5 --out p.json --detailed-exitcode";
-    bench.tutorial(plan).run().exits(2).says(&[
+    let planned = bench.tutorial(plan).run().exits(2).says(&[
         "voters 3 -> 4 -> 5",
         "quorum: voters 3, need 3, healthy 3 -> 3",
         "quorum: voters 4, need 3, healthy 4 -> 4",
     ]);
+    planned.complains(&[&format!("`zkprov apply p.json --sandbox={}`", bench.cloud().display())]);
     bench.sandbox("apply p.json").run().exits(0).says(&["5 of 5 voters serve"]);
     let before = bench.inventory();
     let again = bench.sandbox("apply p.json").run().exits(6);

@@ -1,29 +1,17 @@
 //! The spec and documents of one ensemble, as validation and rendering would make them.
 
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use serde_json::Value;
 use zkprov_plans::document::{Desired, Document};
 use zkprov_plans::plan::{Action, Change, Disruption, Precondition, ReadyWhen, Reason};
-use zkprov_plans::spec::ValidSpec;
+use zkprov_plans::spec::{Defaults, Source, ValidSpec, load};
 
 pub(crate) fn spec() -> ValidSpec {
-    serde_json::from_value(json!({
-        "name": "exhibitor", "labels": {}, "project": "p", "zone": "us-east1-d",
-        "file_server": {"external": {"server": "files.example", "path": "/data"}},
-        "cluster": {"existing": {"name": "cluster-1"}},
-        "exhibitor": {
-            "replicas": 3, "namespace": "default", "image": "i", "pullPolicy": "IfNotPresent",
-            "resources": {"cpu": "250m", "memory": "1Gi"}, "heapMib": 256,
-            "settings": {"checkMs": 30000, "settlingMs": 180_000, "cleanupPeriodMs": 300_000,
-                "cleanupMaxFiles": 20, "zooCfg": {}, "backup": null},
-            "clientPort": 2181, "apiPort": 8181, "exposure": "clusterIp", "networkPolicy": true,
-            "clientLabels": {}, "disruptionBudget": true, "spread": "preferred",
-            "terminationGraceSeconds": 30, "storage": "ephemeral"
-        },
-        "protection": {"destroy": false, "data": true},
-        "origins": BTreeMap::<String, Value>::new()
-    }))
-    .unwrap()
+    let text = "apiVersion: zkprov.dev/v1\nkind: Ensemble\nmetadata: {name: exhibitor}\nspec:\n  project: my-project\n  \
+                zone: us-east1-d\n  fileServer: {external: {server: files.example, path: /data}}\n  \
+                cluster: {name: cluster-1, existing: true}\n  exhibitor: {replicas: 3}\n";
+    let source = Source { name: "zkprov.yaml".to_owned(), text: text.to_owned() };
+    let loaded = load(&[source], &[], &|_| None, &Defaults::default());
+    loaded.specs.into_iter().next().unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics))
 }
 
 pub(crate) fn document(id: &str, body: Value) -> Document {

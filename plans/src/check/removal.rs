@@ -6,6 +6,7 @@ use super::graph::Order;
 use crate::plan::{Call, Change, Gate, Mode, Plan, StepIndex, StepKind};
 use crate::planner::PlanInput;
 use crate::resource::{KubeKind, ResourceId, ResourceKind};
+use crate::spec::Retention;
 
 /// Deletes it, and makes nothing in its place.
 fn removes(change: &Change) -> bool {
@@ -44,7 +45,7 @@ pub(super) fn faults(plan: &Plan, input: &PlanInput<'_>, order: &Order) -> Vec<F
             fault("unguarded", format!("{id} may listen while {} is not there", rule.id));
         }
         let consent = match plan.mode {
-            Mode::Apply => input.replace.contains(id) || is_given_up(plan, index, change, order),
+            Mode::Apply => input.replace.contains(id) || is_given_up(plan, input, index, change, order),
             Mode::Destroy { delete_data } => delete_data,
             Mode::RefreshOnly => false,
         };
@@ -99,16 +100,17 @@ fn unguarded<'p>(plan: &'p Plan, index: StepIndex, change: &Change, order: &Orde
     found.map(|(_, rule)| rule)
 }
 
-/// Whether it is the claim of a member that has left: its vote and its pod go before.
-fn is_given_up(plan: &Plan, index: StepIndex, change: &Change, order: &Order) -> bool {
+/// Whether it is the claim of a member that leaves for good, which the file says is to go: beyond the declared size, and only once
+/// the votes and the pods of this plan are what they are to be.
+fn is_given_up(plan: &Plan, input: &PlanInput<'_>, index: StepIndex, change: &Change, order: &Order) -> bool {
     let claim = change.id.kind == ResourceKind::Kube(KubeKind::PersistentVolumeClaim);
-    let number = change.id.name.rsplit_once('-').and_then(|(_, number)| number.parse::<u64>().ok());
-    let Some(number) = number.filter(|_| claim) else { return false };
-    let pods = plan.changes().find_map(|(other, workload)| {
-        let applies = workload.id.kind.runs_members() && workload.calls.contains(&Call::Apply);
-        let pods = workload.body.pointer("/spec/replicas").filter(|_| applies)?.as_u64()?;
-        order.is_before(other, index).then_some(pods)
-    });
-    let mut votes = plan.changes().filter(|(_, other)| other.id.kind == ResourceKind::Ensemble);
-    pods.is_some_and(|pods| pods <= number) && votes.all(|(other, _)| order.is_before(other, index))
+    let number = change.id.name.rsplit_once('-').and_then(|(_, number)| number.parse::<u32>().ok());
+    let volume = input.spec.exhibitor.storage.volume().filter(|_| claim);
+    let goes =
+        volume.is_some_and(|volume| volume.retention == Retention::Delete) && !input.spec.protection.data;
+    let spare = number.is_some_and(|number| number >= input.spec.exhibitor.replicas);
+    let mut members = plan
+        .changes()
+        .filter(|(_, other)| other.id.kind == ResourceKind::Ensemble || other.id.kind.runs_members());
+    goes && spare && members.all(|(other, _)| order.is_before(other, index))
 }

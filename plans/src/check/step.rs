@@ -17,6 +17,8 @@ pub(super) const fn majority(voters: u32) -> u32 {
 /// The ensemble between two steps.
 pub(super) struct Ensemble {
     pub(super) voters: u32,
+    /// Addresses in the list as it was read.
+    listed: BTreeSet<String>,
     /// Addresses of voters, as far as they are known; newcomers are whoever is there by then.
     known: Option<BTreeSet<String>>,
     /// What Exhibitor is told to keep to.
@@ -42,6 +44,7 @@ impl Ensemble {
         let Some(state) = state else {
             return Self {
                 voters: 0,
+                listed: BTreeSet::new(),
                 known: Some(BTreeSet::new()),
                 settings,
                 fills_up: false,
@@ -64,6 +67,7 @@ impl Ensemble {
             fills_up: size > voters,
             unfinished: state.stuck.is_some() || !state.held.is_empty(),
             lost: serving(state, &hosts) < majority(voters),
+            listed: hosts.clone(),
             known: Some(hosts),
             untouched: true,
         }
@@ -104,6 +108,7 @@ impl Ensemble {
         Self {
             voters: target.voters,
             known: Some(named).filter(|named| !named.is_empty()),
+            listed: self.listed,
             settings,
             fills_up: self.fills_up,
             unfinished: false,
@@ -225,12 +230,15 @@ impl Step<'_> {
         }
     }
 
-    /// A name that is no voter's, or whose owner may have another by then: the step then takes whoever is there.
+    /// A name that is no voter's, or whose owner may have another by then: the step then takes whoever is there. Who is to leave may be
+    /// gone already.
     fn stranger(&self) -> Option<Fault> {
         let Self { target, before, .. } = self;
-        let mut named = target.keep.iter().chain(&target.remove);
-        let is_known = |host: &String| before.known.as_ref().is_some_and(|known| known.contains(host));
-        let host = named.find(|host| !is_known(host))?;
+        let is_known = |host: &&String| before.known.as_ref().is_some_and(|known| known.contains(*host));
+        let is_listed = |host: &&String| before.listed.contains(*host);
+        let stranger = target.keep.iter().find(|host| !is_known(host));
+        let host =
+            stranger.or_else(|| target.remove.iter().find(|host| !is_known(host) && !is_listed(host)))?;
         Some(self.fault("votes", format!("names {host}, which is not known to vote by then")))
     }
 

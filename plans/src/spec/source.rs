@@ -1,10 +1,11 @@
 //! Inputs and places in them, and the list of findings.
 
 use crate::diagnostic::{Diagnostic, Location, Severity};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// One input: a file that somebody else has read, as UTF-8.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// Path as the user gave it, or `<stdin>`.
     pub name: String,

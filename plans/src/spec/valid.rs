@@ -5,8 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// One `Ensemble` document, valid and complete. Only validation makes one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// One `Ensemble` document, valid and complete. Only validation makes one: it is not read from anywhere else.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "unchecked", derive(Deserialize))]
+#[non_exhaustive]
 pub struct ValidSpec {
     /// `metadata.name`: names the Deployment, the Service and the ensemble; RFC 1035 label, at most 50 characters.
     pub name: String,
@@ -57,7 +59,8 @@ impl ValidSpec {
 }
 
 /// Where Exhibitor's shared configuration lives.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "unchecked", derive(Deserialize))]
 #[serde(rename_all = "camelCase")]
 pub enum FileServer {
     /// A VM of ours that serves one data disk by NFS and SMB.
@@ -69,7 +72,8 @@ pub enum FileServer {
 }
 
 /// A VM of ours that serves one data disk by NFS and SMB.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "unchecked", derive(Deserialize))]
 #[serde(rename_all = "camelCase")]
 pub struct SingleNode {
     /// VM name; default `singlefs-1-vm`. The data disk is `NAME-data`, address and rules begin with it too.
@@ -119,7 +123,8 @@ pub enum Squash {
 }
 
 /// Daily snapshots of the data disk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "unchecked", derive(Deserialize))]
 #[serde(rename_all = "camelCase")]
 pub struct Snapshots {
     /// Start of the daily window, UTC, `HH:00`; default `04:00`.
@@ -129,7 +134,8 @@ pub struct Snapshots {
 }
 
 /// A Filestore instance.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "unchecked", derive(Deserialize))]
 #[serde(rename_all = "camelCase")]
 pub struct Filestore {
     /// Instance name; default `NAME-files`.
@@ -163,7 +169,8 @@ impl Filestore {
 }
 
 /// Any NFS server that somebody else runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "unchecked", derive(Deserialize))]
 #[serde(rename_all = "camelCase")]
 pub struct External {
     /// Host name or address.
@@ -173,7 +180,8 @@ pub struct External {
 }
 
 /// Where the pods run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "unchecked", derive(Deserialize))]
 #[serde(rename_all = "camelCase")]
 pub enum Cluster {
     /// A GKE cluster that zkprov creates, changes and deletes.
@@ -203,7 +211,8 @@ impl Cluster {
 }
 
 /// A GKE cluster that zkprov owns, with its one node pool `default-pool`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "unchecked", derive(Deserialize))]
 #[serde(rename_all = "camelCase")]
 pub struct ManagedCluster {
     /// Default `cluster-1`.
@@ -231,7 +240,8 @@ pub struct ManagedCluster {
 }
 
 /// The ensemble.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "unchecked", derive(Deserialize))]
 #[serde(rename_all = "camelCase")]
 pub struct Exhibitor {
     /// Declared voters: odd, 1 to 9.
@@ -278,7 +288,8 @@ pub struct Exhibitor {
 }
 
 /// Backups on a schedule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "unchecked", derive(Deserialize))]
 #[serde(rename_all = "camelCase")]
 pub struct BackupSchedule {
     /// Five fields of cron, or a word such as `@daily`.
@@ -298,7 +309,8 @@ pub struct BackupSchedule {
 }
 
 /// Where scheduled backups are kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "unchecked", derive(Deserialize))]
 #[serde(rename_all = "camelCase")]
 pub enum BackupPlace {
     /// `backups/NAME` of the share that holds Exhibitor's configuration (default).
@@ -308,7 +320,8 @@ pub enum BackupPlace {
 }
 
 /// Where members keep their data.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "unchecked", derive(Deserialize))]
 #[serde(rename_all = "camelCase")]
 pub enum Storage {
     /// In their pods: a Deployment, as in the tutorial. A pod that is lost is replaced by an empty one (default).
@@ -329,7 +342,8 @@ impl Storage {
 }
 
 /// The volume of a member.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "unchecked", derive(Deserialize))]
 #[serde(rename_all = "camelCase")]
 pub struct Volume {
     /// Size in GB (10^9 as Google counts: GiB), default 10, 1 to 65536.
@@ -351,7 +365,8 @@ pub enum Retention {
 }
 
 /// CPU and memory of the container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "unchecked", derive(Deserialize))]
 #[serde(rename_all = "camelCase")]
 pub struct Resources {
     /// Request, e.g. `250m`.
@@ -361,7 +376,8 @@ pub struct Resources {
 }
 
 /// Exhibitor's shared settings. Times in milliseconds, as Exhibitor counts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "unchecked", derive(Deserialize))]
 #[serde(rename_all = "camelCase")]
 pub struct Settings {
     /// How often Exhibitor looks at its ZooKeeper; default 30000, the image's own.
@@ -379,7 +395,8 @@ pub struct Settings {
 }
 
 /// Exhibitor's own transaction-log backup, to a node-local directory of each member.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "unchecked", derive(Deserialize))]
 #[serde(rename_all = "camelCase")]
 pub struct Backup {
     /// How often, default 600000.
@@ -413,7 +430,8 @@ pub enum Spread {
 }
 
 /// What must not go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(feature = "unchecked", derive(Deserialize))]
 #[serde(rename_all = "camelCase")]
 pub struct Protection {
     /// `destroy` refuses.

@@ -4,6 +4,7 @@
 
 mod checker;
 mod persistent;
+mod saved;
 mod scheduled;
 mod states;
 mod stuck;
