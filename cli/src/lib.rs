@@ -4,6 +4,7 @@
 
 mod args;
 mod commands;
+#[expect(clippy::disallowed_methods, reason = "environment and wall clock are read here alone")]
 mod context;
 mod error;
 mod input;
@@ -11,6 +12,7 @@ mod page;
 mod pipeline;
 mod session;
 mod signals;
+#[expect(clippy::disallowed_methods, reason = "this is the one door to the terminal")]
 mod ui;
 
 use clap::{CommandFactory, Parser};

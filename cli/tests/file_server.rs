@@ -1,6 +1,7 @@
 //! The file server's start-up script in a real Linux guest: `tests/real/file-server` boots it and checks from outside what
 //! it serves; what the script reported meanwhile is then read as `zkprov apply` reads it.
 
+#![expect(clippy::disallowed_methods, reason = "a test reads files, starts programs and keeps time")]
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 use std::fs;

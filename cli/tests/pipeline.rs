@@ -1,5 +1,6 @@
 //! The steps of `examples/pipelines/github`, acted out in their order by a real shell on the embedded cloud.
 
+#![expect(clippy::disallowed_methods, reason = "a test reads files, starts programs and keeps time")]
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 use std::ffi::OsString;

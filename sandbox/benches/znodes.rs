@@ -5,6 +5,7 @@
 //! Prints the median and the longest CPU time of each kind of request, the slowest last; fails when one takes longer than
 //! 100 ms. `benches/znodes` measures the same through a real client and the state directory.
 
+#![expect(clippy::disallowed_methods, reason = "a test reads files, starts programs and keeps time")]
 #![expect(clippy::unwrap_used, reason = "what is not there ends the measurement")]
 #![expect(clippy::print_stdout, reason = "a measurement prints its figures")]
 

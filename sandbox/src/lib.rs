@@ -6,6 +6,7 @@
 mod archive;
 pub mod faults;
 pub mod reality;
+#[expect(clippy::disallowed_methods, reason = "it brings the world its time, files and sockets")]
 pub mod server;
 pub mod world;
 

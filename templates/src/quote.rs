@@ -152,6 +152,7 @@ fn shell(value: &Value) -> Result<String, Error> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a shell reads what was quoted")]
 mod tests {
     use super::*;
     use minijinja::value::Serde;

@@ -222,4 +222,5 @@ fn identity(
 #[cfg(test)]
 mod option_tests;
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a shell reads what was rendered")]
 mod tests;

@@ -110,6 +110,7 @@ pub(super) fn refuse(planned: &[Planned], said: bool) -> Result<(), CommandError
 }
 
 /// Carries out approved plans, one ensemble after the other, and says how it ended.
+#[expect(clippy::disallowed_methods, reason = "plans are approved here alone")]
 pub(super) async fn carry_out(
     context: &Context,
     session: &Session,

@@ -50,6 +50,7 @@ async fn serve(
 }
 
 /// Opens the user's browser. Without one the URL is there to be copied.
+#[expect(clippy::disallowed_methods, reason = "a browser has a window of its own, and gets no terminal")]
 fn open(context: &Context, url: &str) {
     let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
     let started = Command::new(opener).arg(url).stdout(Stdio::null()).stderr(Stdio::null()).spawn();

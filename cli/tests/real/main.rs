@@ -3,6 +3,7 @@
 //!
 //! Tests with `node` in their names need root. `tests/real/README.md` says what is real in which tier.
 
+#![expect(clippy::disallowed_methods, reason = "a test reads files, starts programs and keeps time")]
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 #![expect(clippy::print_stdout, reason = "what is measured is told")]
 

@@ -12,6 +12,7 @@ mod jute;
 pub mod log;
 pub mod snapshot;
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "its fixtures are files")]
 mod tests;
 pub mod transaction;
 pub mod tree;

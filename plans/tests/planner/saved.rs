@@ -39,7 +39,7 @@ fn the_specs_of_a_plan_file_are_those_of_its_files() {
 fn a_plan_file_is_no_way_around_validation() {
     for (inputs, why) in [
         (inputs(TUTORIAL, &["spec.exhibitor.replicas=4"]), "even number"),
-        (inputs(&TUTORIAL.replace("replicas: 3", "replicas: 3, surprise: 1"), &[]), "surprise"),
+        (inputs(&TUTORIAL.replace("replicas: 3", "replicas: 3\n    surprise: 1"), &[]), "surprise"),
         (
             inputs(&TUTORIAL.replace("kind: Ensemble", "kind: Ensemble\nmetadata: {name: other}"), &[]),
             "other",

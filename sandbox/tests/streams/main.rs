@@ -1,5 +1,6 @@
 //! Streams into pods over real sockets: programs that are run there, and ZooKeeper's protocol through forwarded ports.
 
+#![expect(clippy::disallowed_methods, reason = "a test reads files, starts programs and keeps time")]
 #![expect(clippy::unwrap_used, reason = "what is not there fails the test")]
 
 mod kubectl;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod files;
+mod invariants;
 mod layers;
 mod links;
 mod reference;
