@@ -1,7 +1,7 @@
 //! Exhibitor's documents: the servers spec, the state document with the shared configuration, the body of
 //! `config/set`, and ZooKeeper's `srvr` text. Everything read here comes from a pod and is not trusted.
 
-use crate::observed::{Mode, Server, Srvr};
+use crate::observed::{InstanceState, Mode, Server, Srvr};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -169,7 +169,7 @@ pub struct StatusEntry {
     /// Address; empty in `cluster/state`.
     pub hostname: String,
     /// 0 latent, 1 down, 2 not serving, 3 serving.
-    pub code: u32,
+    pub state: InstanceState,
     /// Leader, or standalone.
     pub is_leader: bool,
     /// Whether Exhibitor restarts its ZooKeeper by itself; `None` in `cluster/status`, which does not tell.
@@ -210,13 +210,13 @@ fn status_entry(
     match (code, leader) {
         (Some(code), Some(is_leader)) => {
             let restarts = entry.pointer("/switches/restarts").and_then(Value::as_bool);
-            Ok(StatusEntry { hostname: hostname.to_owned(), code, is_leader, restarts })
+            Ok(StatusEntry { hostname: hostname.to_owned(), state: code.into(), is_leader, restarts })
         }
         (Some(_), None) | (None, _) => Err(shape(document, format!("`{code_key}` or `isLeader` is missing"))),
     }
 }
 
-/// Reads ZooKeeper's answer to `srvr`. `None` when it does not serve: no text, or no `Mode:` line.
+/// Reads ZooKeeper's answer to `srvr`. `None` when it does not serve: no text, or no `Mode:` or `Zxid:` line.
 #[must_use]
 pub fn parse_srvr(text: &str) -> Option<Srvr> {
     let field = |name: &str| {
@@ -233,7 +233,7 @@ pub fn parse_srvr(text: &str) -> Option<Srvr> {
     let version = field("Zookeeper version").unwrap_or_default();
     Some(Srvr {
         mode,
-        zxid: field("Zxid").unwrap_or_default().to_owned(),
+        zxid: field("Zxid")?.parse().ok()?,
         connections: field("Connections").and_then(|count| count.parse().ok()).unwrap_or(0),
         nodes: field("Node count").and_then(|count| count.parse().ok()).unwrap_or(0),
         version: version.split(',').next().unwrap_or_default().trim().to_owned(),

@@ -1,6 +1,8 @@
 //! What is measured of an ensemble before and after a step that restarts members, and what of it must not go back.
 
 use crate::observed::EnsembleState;
+use crate::roll;
+use crate::zookeeper::Zxid;
 use serde::{Deserialize, Serialize};
 
 /// The znode that is written before such a step and read on every member after it.
@@ -12,8 +14,8 @@ pub const CANARY: &str = "/zkprov";
 pub struct Measure {
     /// Znodes, as the member that knows most of them counts.
     pub znodes: u64,
-    /// The last transaction of the quorum: hexadecimal, its epoch in the upper half.
-    pub zxid: String,
+    /// The last transaction of the quorum.
+    pub zxid: Zxid,
     /// What each member reads at [`CANARY`], by address; before the step who wrote it alone. Empty when the file does without.
     pub canary: Vec<(String, String)>,
 }
@@ -24,15 +26,14 @@ impl Measure {
     pub fn of(state: &EnsembleState, canary: Vec<(String, String)>) -> Self {
         let voters = state.members.iter().filter(|member| member.id.is_some());
         let counted = voters.filter_map(|member| Some(member.zookeeper.as_ref()?.nodes));
-        let zxid = format!("{:#x}", crate::roll::last_known(state));
-        Self { znodes: counted.max().unwrap_or(0), zxid, canary }
+        Self { znodes: counted.max().unwrap_or(0), zxid: roll::last_known(state), canary }
     }
 
     /// What the ensemble has lost since, in one line: an older last transaction, or a member that does not read what was written
     /// before the step. `None` when nothing is lost.
     #[must_use]
     pub fn lost(&self, after: &Self) -> Option<String> {
-        if number(&after.zxid) < number(&self.zxid) {
+        if after.zxid < self.zxid {
             return Some(format!("the last transaction is {}, and was {} before", after.zxid, self.zxid));
         }
         let (_, written) = self.canary.first()?;
@@ -54,17 +55,13 @@ impl Measure {
     }
 }
 
-fn number(zxid: &str) -> Option<u64> {
-    u64::from_str_radix(zxid.strip_prefix("0x")?, 16).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn measure(zxid: &str, canary: &[(&str, &str)]) -> Measure {
         let canary = canary.iter().map(|(host, read)| ((*host).to_owned(), (*read).to_owned())).collect();
-        Measure { znodes: 7, zxid: zxid.to_owned(), canary }
+        Measure { znodes: 7, zxid: zxid.parse().unwrap(), canary }
     }
 
     #[test]

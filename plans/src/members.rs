@@ -131,7 +131,7 @@ fn member(
         hostname: hostname.to_owned(),
         id,
         pod: pod.map(|pod| pod.name.clone()),
-        exhibitor: entry.map(|entry| entry.code),
+        exhibitor: entry.map(|entry| entry.state),
         exhibitor_leader: entry.is_some_and(|entry| entry.is_leader),
         zookeeper: own.and_then(|own| own.srvr.as_ref().ok()?.clone()),
     }

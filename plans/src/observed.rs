@@ -1,6 +1,7 @@
 //! What is live, as far as it could be read. Absent is not unknown.
 
 use crate::resource::ResourceId;
+use crate::zookeeper::Zxid;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -197,12 +198,52 @@ pub struct Member {
     pub id: Option<u32>,
     /// Pod with this address.
     pub pod: Option<String>,
-    /// Exhibitor's state code: 0 latent, 1 down, 2 not serving, 3 serving; `None` when not listed.
-    pub exhibitor: Option<u32>,
+    /// What Exhibitor says of it; `None` when it does not list it.
+    pub exhibitor: Option<InstanceState>,
     /// Exhibitor says leader (it says so of standalone servers too).
     pub exhibitor_leader: bool,
     /// ZooKeeper's own answer to `srvr`; `None` when it does not serve.
     pub zookeeper: Option<Srvr>,
+}
+
+/// What Exhibitor says of an instance: `InstanceStateTypes` of its source, in JSON by their codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "u32", into = "u32")]
+pub enum InstanceState {
+    /// Code 0: it has not looked at its ZooKeeper yet.
+    Latent,
+    /// Code 1: ZooKeeper does not answer.
+    Down,
+    /// Code 2: ZooKeeper runs and has no quorum.
+    NotServing,
+    /// Code 3.
+    Serving,
+    /// A code of another version.
+    Other(u32),
+}
+
+impl From<u32> for InstanceState {
+    fn from(code: u32) -> Self {
+        match code {
+            0 => Self::Latent,
+            1 => Self::Down,
+            2 => Self::NotServing,
+            3 => Self::Serving,
+            code => Self::Other(code),
+        }
+    }
+}
+
+impl From<InstanceState> for u32 {
+    fn from(state: InstanceState) -> Self {
+        match state {
+            InstanceState::Latent => 0,
+            InstanceState::Down => 1,
+            InstanceState::NotServing => 2,
+            InstanceState::Serving => 3,
+            InstanceState::Other(code) => code,
+        }
+    }
 }
 
 /// ZooKeeper's answer to `srvr`.
@@ -211,22 +252,14 @@ pub struct Member {
 pub struct Srvr {
     /// Role.
     pub mode: Mode,
-    /// `0x100000003`
-    pub zxid: String,
+    /// The last transaction that it knows.
+    pub zxid: Zxid,
     /// Open connections.
     pub connections: u64,
     /// Znodes.
     pub nodes: u64,
     /// `3.4.6-1569965`
     pub version: String,
-}
-
-impl Srvr {
-    /// The last transaction as a number: the epoch in the upper half, a count in the lower. `None` when it is no `0x...`.
-    #[must_use]
-    pub fn transaction(&self) -> Option<u64> {
-        u64::from_str_radix(self.zxid.strip_prefix("0x")?, 16).ok()
-    }
 }
 
 /// ZooKeeper's `Mode:` line.

@@ -1,13 +1,11 @@
 //! Quorum arithmetic, the choice of members, and the verdict whether an ensemble serves.
 
 use crate::exhibitor::{MAX_ID, RENUMBER_ABOVE};
-use crate::observed::{EnsembleState, Member, Mode, Pod, Server};
+use crate::observed::{EnsembleState, InstanceState, Member, Mode, Pod, Server};
 use crate::readiness::Verdict;
+use crate::zookeeper::Zxid;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
-
-/// Exhibitor's state code of a serving member.
-const SERVING: u32 = 3;
 
 /// The majority of `voters`: how many must be healthy for the ensemble to serve. 0 voters need none.
 #[must_use]
@@ -132,7 +130,7 @@ pub fn candidates(state: &EnsembleState) -> Vec<String> {
 /// begins one.
 #[must_use]
 pub fn holders(state: &EnsembleState) -> Vec<String> {
-    let epoch = |member: &Member| member.zookeeper.as_ref()?.transaction().map(|last| last >> 32);
+    let epoch = |member: &Member| Some(member.zookeeper.as_ref()?.zxid.epoch());
     let outside = state.members.iter().filter(|member| member.id.is_none());
     outside.filter(|member| epoch(member) > Some(0)).map(|member| member.hostname.clone()).collect()
 }
@@ -249,20 +247,18 @@ pub fn holds(state: &EnsembleState, wanted: u32) -> Verdict {
 /// The last transaction that any voter of the quorum knows: what is acknowledged is not above it. Each new leader begins an
 /// epoch, so this only grows while the data lives. 0 when nobody serves.
 #[must_use]
-pub fn last_transaction(state: &EnsembleState) -> u64 {
+pub fn last_transaction(state: &EnsembleState) -> Zxid {
     let alone = voters(state) == 1;
     let serving = state.members.iter().filter(|member| member.id.is_some() && in_quorum(member, alone));
-    serving.filter_map(|member| member.zookeeper.as_ref()?.transaction()).max().unwrap_or(0)
+    serving.filter_map(|member| Some(member.zookeeper.as_ref()?.zxid)).max().unwrap_or_default()
 }
 
 /// What an ensemble that serves has lost, if its last transaction is older than one that was seen before it was changed.
 #[must_use]
-pub fn lost_transactions(state: &EnsembleState, seen: u64) -> Option<Verdict> {
+pub fn lost_transactions(state: &EnsembleState, seen: Zxid) -> Option<Verdict> {
     let now = last_transaction(state);
-    (now != 0 && now < seen).then(|| Verdict::Failed {
-        reason: format!(
-            "its last transaction is {now:#x}, and was {seen:#x} before: acknowledged writes are lost"
-        ),
+    (now != Zxid::default() && now < seen).then(|| Verdict::Failed {
+        reason: format!("its last transaction is {now}, and was {seen} before: acknowledged writes are lost"),
         hint: "change nothing more; look for the member or the backup that has them".to_owned(),
     })
 }
@@ -271,7 +267,7 @@ pub fn lost_transactions(state: &EnsembleState, seen: u64) -> Option<Verdict> {
 fn agreed(state: &EnsembleState, wanted: u32) -> Verdict {
     let of_ensemble: Vec<&Member> =
         state.servers.iter().filter_map(|server| member(state, &server.hostname)).collect();
-    let seen = of_ensemble.iter().filter(|member| member.exhibitor == Some(SERVING)).count();
+    let seen = of_ensemble.iter().filter(|member| member.exhibitor == Some(InstanceState::Serving)).count();
     if seen != state.servers.len() {
         return Verdict::Progressing(format!("Exhibitor sees {seen} of {wanted} members serving"));
     }

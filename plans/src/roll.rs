@@ -5,12 +5,10 @@
 //! set for all, then ZooKeeper is restarted member by member. A member whose switch is on has been restarted: a roll that is
 //! cut off leaves in the switches themselves what is still to do.
 
-use crate::observed::{EnsembleState, Member, Mode};
+use crate::observed::{EnsembleState, InstanceState, Member, Mode};
 use crate::quorum::{self, serves};
+use crate::zookeeper::Zxid;
 use std::cmp::Reverse;
-
-/// Exhibitor's code of a ZooKeeper that runs without a quorum.
-const NOT_SERVING: u32 = 2;
 
 /// A restart that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +16,7 @@ pub struct Restarted {
     /// Whose, by address.
     pub host: String,
     /// The last transaction of the quorum before it: what the member has to know to count as synced.
-    pub floor: u64,
+    pub floor: Zxid,
 }
 
 /// What a roll does next.
@@ -46,23 +44,23 @@ pub fn held(state: &EnsembleState) -> Vec<String> {
 /// The last transaction that the ensemble knows now, or that of the one that serves alone while it gets its first peer. 0 when
 /// nobody serves.
 #[must_use]
-pub fn last_known(state: &EnsembleState) -> u64 {
+pub fn last_known(state: &EnsembleState) -> Zxid {
     known(state, |_| true)
 }
 
 /// The last transaction that a follower has to know. An epoch that has begun without a transaction is none: a follower that
 /// lacks nothing does not show it.
 #[must_use]
-pub fn floor(state: &EnsembleState) -> u64 {
-    known(state, |last| last & u64::from(u32::MAX) != 0)
+pub fn floor(state: &EnsembleState) -> Zxid {
+    known(state, |last| last.counter() != 0)
 }
 
-fn known(state: &EnsembleState, counts: impl Fn(u64) -> bool) -> u64 {
-    let transaction = |host: &str| member(state, host)?.zookeeper.as_ref()?.transaction();
+fn known(state: &EnsembleState, counts: impl Fn(Zxid) -> bool) -> Zxid {
+    let transaction = |host: &str| Some(member(state, host)?.zookeeper.as_ref()?.zxid);
     let voters = state.servers.iter().map(|server| server.hostname.as_str());
     let of_quorum = voters.filter(|host| serves(state, host)).filter_map(transaction);
     let alone = || last(state).and_then(transaction).filter(|last| counts(*last));
-    of_quorum.filter(|last| counts(*last)).max().or_else(alone).unwrap_or(0)
+    of_quorum.filter(|last| counts(*last)).max().or_else(alone).unwrap_or_default()
 }
 
 /// The next action: who does not serve first, for it costs nothing and may be what is repaired; then followers; then those
@@ -108,9 +106,7 @@ pub fn last(state: &EnsembleState) -> Option<&str> {
     let in_mode = |wanted: Mode| {
         voters().filter(move |member| member.zookeeper.as_ref().is_some_and(|srvr| srvr.mode == wanted))
     };
-    let known = |member: &&Member| {
-        (member.zookeeper.as_ref().and_then(|srvr| srvr.transaction()), Reverse(member.id))
-    };
+    let known = |member: &&Member| (member.zookeeper.as_ref().map(|srvr| srvr.zxid), Reverse(member.id));
     let leader = in_mode(Mode::Leader).max_by_key(known);
     leader.or_else(|| in_mode(Mode::Standalone).max_by_key(known)).map(|member| member.hostname.as_str())
 }
@@ -135,7 +131,7 @@ fn back(state: &EnsembleState, restarted: &Restarted) -> Next {
     let pair = quorum::voters(state) == 2 && !held(state).iter().all(|other| other == host);
     let up = state.servers.iter().filter(|server| runs(state, &server.hostname)).count();
     let too_few = u32::try_from(up).is_ok_and(|up| up < quorum::need(quorum::voters(state)));
-    let synced = member.zookeeper.as_ref().and_then(|srvr| srvr.transaction()) >= Some(restarted.floor);
+    let synced = member.zookeeper.as_ref().map(|srvr| srvr.zxid) >= Some(restarted.floor);
     match (serves(state, host), synced) {
         (true, true) => Next::Release(host.clone()),
         (true, false) => Next::Wait(format!("{host} to sync with the leader")),
@@ -150,7 +146,8 @@ fn member<'a>(state: &'a EnsembleState, host: &str) -> Option<&'a Member> {
 
 /// Whether its ZooKeeper runs and looks for a quorum.
 fn runs(state: &EnsembleState, host: &str) -> bool {
-    let looks = |member: &Member| member.zookeeper.is_none() && member.exhibitor == Some(NOT_SERVING);
+    let looks =
+        |member: &Member| member.zookeeper.is_none() && member.exhibitor == Some(InstanceState::NotServing);
     serves(state, host) || member(state, host).is_some_and(looks)
 }
 

@@ -1,11 +1,8 @@
 //! Where Exhibitor, ZooKeeper and Kubernetes say different things of the same member.
 
-use crate::observed::{EnsembleState, Member, Mode};
+use crate::observed::{EnsembleState, InstanceState, Member, Mode};
 use crate::quorum;
 use std::collections::BTreeMap;
-
-/// Exhibitor's code of a serving member.
-const SERVING: u32 = 3;
 
 /// Members, by address, whose ZooKeeper serves alone while the ensemble has others: whoever writes there writes into another
 /// server.
@@ -58,8 +55,10 @@ fn of_member(state: &EnsembleState, member: &Member) -> Vec<&'static str> {
     }
     if member.id.is_some() {
         match member.exhibitor {
-            Some(SERVING) if !serves => lines.push("Exhibitor says serving, ZooKeeper does not serve"),
-            Some(code) if serves && code != SERVING => {
+            Some(InstanceState::Serving) if !serves => {
+                lines.push("Exhibitor says serving, ZooKeeper does not serve")
+            }
+            Some(state) if serves && state != InstanceState::Serving => {
                 lines.push("ZooKeeper serves, Exhibitor says that it does not");
             }
             Some(_) | None => {}
@@ -96,11 +95,11 @@ mod tests {
             hostname: format!("10.0.0.{id}"),
             id: Some(id),
             pod: Some(format!("pod-{id}")),
-            exhibitor: Some(SERVING),
+            exhibitor: Some(InstanceState::Serving),
             exhibitor_leader: id == 1,
             zookeeper: Some(Srvr {
                 mode: if id == 1 { Mode::Leader } else { Mode::Follower },
-                zxid: "0x100000002".to_owned(),
+                zxid: crate::zookeeper::Zxid(0x1_0000_0002),
                 connections: 1,
                 nodes: 4,
                 version: "3.4.14".to_owned(),
@@ -156,7 +155,7 @@ mod tests {
     #[test]
     fn who_serves_alone_comes_first() {
         let lines = state(|state| {
-            state.members[0].exhibitor = Some(1);
+            state.members[0].exhibitor = Some(InstanceState::Down);
             mode(state, 2, Mode::Standalone);
         });
         assert_eq!(lines.len(), 2, "{lines:?}");
@@ -195,12 +194,14 @@ mod tests {
                 state.members[1].zookeeper = None;
                 state.pods[1].ready = false;
             }),
-            ("ZooKeeper serves, Exhibitor", |state| state.members[1].exhibitor = Some(2)),
+            ("ZooKeeper serves, Exhibitor", |state| {
+                state.members[1].exhibitor = Some(InstanceState::NotServing)
+            }),
             ("it leads, Exhibitor", |state| state.members[0].exhibitor_leader = false),
             ("Exhibitor says that it leads", |state| state.members[1].exhibitor_leader = true),
             ("Kubernetes sends clients", |state| {
                 state.members[1].zookeeper = None;
-                state.members[1].exhibitor = Some(1);
+                state.members[1].exhibitor = Some(InstanceState::Down);
             }),
             ("Kubernetes sends no clients", |state| state.pods[1].ready = false),
         ];

@@ -1,7 +1,7 @@
 //! Tables: the ensemble, its settings.
 
 use serde_json::Value;
-use zkprov_plans::observed::{EnsembleState, Member, Mode, Pod};
+use zkprov_plans::observed::{EnsembleState, InstanceState, Member, Mode, Pod};
 use zkprov_plans::recovery::{Evidence, Verdict};
 use zkprov_plans::settings::{Effect, Setting};
 use zkprov_plans::{quorum, views};
@@ -104,7 +104,7 @@ fn row(state: &EnsembleState, member: &Member) -> [String; HEAD.len()] {
         member.id.map_or_else(dash, |id| id.to_string()),
         srvr.map_or_else(dash, |srvr| mode(srvr.mode).to_owned()),
         if srvr.is_some() { "yes" } else { "no" }.to_owned(),
-        srvr.map_or_else(dash, |srvr| srvr.zxid.clone()),
+        srvr.map_or_else(dash, |srvr| srvr.zxid.to_string()),
         srvr.map_or_else(dash, |srvr| srvr.nodes.to_string()),
         srvr.map_or_else(dash, |srvr| srvr.connections.to_string()),
         exhibitor(member).to_owned(),
@@ -123,12 +123,12 @@ const fn mode(mode: Mode) -> &'static str {
 
 const fn exhibitor(member: &Member) -> &'static str {
     match (member.exhibitor, member.id) {
-        (Some(0), _) => "latent",
-        (Some(1), _) => "down",
-        (Some(2), _) => "not serving",
-        (Some(3), None) => "outside",
-        (Some(3), Some(_)) => "serving",
-        (Some(_), _) => "unknown",
+        (Some(InstanceState::Latent), _) => "latent",
+        (Some(InstanceState::Down), _) => "down",
+        (Some(InstanceState::NotServing), _) => "not serving",
+        (Some(InstanceState::Serving), None) => "outside",
+        (Some(InstanceState::Serving), Some(_)) => "serving",
+        (Some(InstanceState::Other(_)), _) => "unknown",
         (None, _) => "no answer",
     }
 }

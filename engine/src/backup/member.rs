@@ -115,7 +115,7 @@ async fn synced(members: &Members, pod: &str) -> Result<Zxid, ProviderError> {
     let client = client.map_err(|error| failed(error.to_string()))?;
     client.sync().await.map_err(|error| failed(error.to_string()))?;
     let answer = members.word(pod, "srvr").await?;
-    let zxid = parse_srvr(&answer).and_then(|srvr| srvr.zxid.parse().ok());
+    let zxid = parse_srvr(&answer).map(|srvr| srvr.zxid);
     zxid.ok_or_else(|| failed("ZooKeeper does not serve".to_owned()))
 }
 

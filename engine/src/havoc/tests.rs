@@ -85,11 +85,11 @@ impl World {
             hostname: format!("10.0.0.{id}"),
             id: Some(*id),
             pod: Some(format!("pod-{id}")),
-            exhibitor: Some(if serving(id) { 3 } else { 1 }),
+            exhibitor: Some(if serving(id) { 3 } else { 1 }.into()),
             exhibitor_leader: Some(*id) == leader,
             zookeeper: serving(id).then(|| Srvr {
                 mode: if Some(*id) == leader { Mode::Leader } else { Mode::Follower },
-                zxid: "0x100000001".to_owned(),
+                zxid: zkprov_plans::zookeeper::Zxid(0x1_0000_0001),
                 connections: 0,
                 nodes: 4,
                 version: "3.4.14".to_owned(),

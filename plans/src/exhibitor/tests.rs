@@ -1,5 +1,6 @@
 use super::recorded::recorded;
 use super::*;
+use crate::zookeeper::Zxid;
 use proptest::prelude::*;
 
 fn server(id: u32, hostname: &str) -> Server {
@@ -43,14 +44,17 @@ fn recorded_states() {
 #[test]
 fn recorded_statuses() {
     let codes = |answer: &Value| -> Vec<(u32, bool)> {
-        parse_status(answer).unwrap().iter().map(|entry| (entry.code, entry.is_leader)).collect()
+        parse_status(answer).unwrap().iter().map(|entry| (u32::from(entry.state), entry.is_leader)).collect()
     };
     assert_eq!(codes(&recorded!("cluster-status/serving-3-nodes")), [(3, false), (3, true), (3, false)]);
     assert_eq!(codes(&recorded!("cluster-status/one-node-killed")), [(3, false), (3, true), (1, false)]);
     assert_eq!(codes(&recorded!("cluster-status/latent-empty-spec")), []);
     let own = parse_state(&recorded!("cluster-state/outsider-not-in-spec")).unwrap();
-    assert_eq!((own.code, own.is_leader), (3, true), "an outsider claims to lead");
-    assert_eq!(parse_state(&recorded!("cluster-state/latent-no-data-dir")).unwrap().code, 0);
+    assert_eq!((own.state, own.is_leader), (InstanceState::Serving, true), "an outsider claims to lead");
+    assert_eq!(
+        parse_state(&recorded!("cluster-state/latent-no-data-dir")).unwrap().state,
+        InstanceState::Latent
+    );
     for wrong in
         [json!({}), json!([{}]), json!([{"hostname": "a", "code": "3", "isLeader": true}]), json!("x")]
     {
@@ -66,7 +70,7 @@ fn recorded_srvr() {
         leader,
         Srvr {
             mode: Mode::Leader,
-            zxid: "0x400000000".to_owned(),
+            zxid: Zxid(0x4_0000_0000),
             connections: 1,
             nodes: 4,
             version: "3.4.6-1569965".to_owned()

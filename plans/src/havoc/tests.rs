@@ -4,6 +4,7 @@ use super::report::{junit, schedule_text, text};
 use super::*;
 use crate::observed::{EnsembleState, Gap, Member, Mode, Pod, Server, Srvr};
 use crate::quorum;
+use crate::zookeeper::Zxid;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -144,11 +145,11 @@ fn state(voters: u32) -> EnsembleState {
                 hostname: host(id),
                 id: Some(id),
                 pod: Some(format!("pod-{id}")),
-                exhibitor: Some(3),
+                exhibitor: Some(3.into()),
                 exhibitor_leader: id == 1,
                 zookeeper: Some(Srvr {
                     mode: if id == 1 { Mode::Leader } else { Mode::Follower },
-                    zxid: "0x100000001".to_owned(),
+                    zxid: Zxid(0x1_0000_0001),
                     connections: 0,
                     nodes: 4,
                     version: "3.4.14".to_owned(),

@@ -1,6 +1,7 @@
 use super::*;
 use crate::exhibitor::recorded::recorded;
 use crate::exhibitor::{parse_config_state, parse_srvr, parse_state, parse_status};
+use crate::observed::InstanceState;
 use crate::observed::Mode;
 use crate::quorum::converged;
 use crate::readiness::Verdict;
@@ -66,7 +67,7 @@ fn a_pod_outside_shows_its_own_state_and_no_id() {
     answers.insert(0, outsider);
     let state = assemble(pods, &answers);
     let row = state.members.last().unwrap();
-    assert_eq!((row.id, row.exhibitor, row.exhibitor_leader), (None, Some(3), true));
+    assert_eq!((row.id, row.exhibitor, row.exhibitor_leader), (None, Some(InstanceState::Serving), true));
     assert_eq!(converged(&state, 3), Verdict::Ready);
 }
 

@@ -1,9 +1,10 @@
 use super::*;
 use crate::observed::{Gap, Srvr};
+use crate::zookeeper::Zxid;
 use proptest::prelude::*;
 
 fn srvr(mode: Mode) -> Srvr {
-    Srvr { mode, zxid: "0x1".to_owned(), connections: 0, nodes: 4, version: "3.4.6".to_owned() }
+    Srvr { mode, zxid: Zxid(0x1), connections: 0, nodes: 4, version: "3.4.6".to_owned() }
 }
 
 /// `count` serving members with ids from 1; `leader` is one of the ids.
@@ -32,7 +33,7 @@ fn serving(count: u32, leader: u32) -> EnsembleState {
             hostname,
             id: Some(id),
             pod: Some(format!("pod-{id}")),
-            exhibitor: Some(SERVING),
+            exhibitor: Some(InstanceState::Serving),
             exhibitor_leader: id == leader,
             zookeeper: Some(srvr(mode)),
         });
@@ -111,7 +112,7 @@ fn each_flaw_alone_delays_convergence() {
         ("2 of 3 members serve", |state| state.members[2].zookeeper = None),
         ("2 of 3 members serve", |state| state.members[0].zookeeper = Some(srvr(Mode::Standalone))),
         ("2 of 3 members serve", |state| drop(state.members.pop())),
-        ("sees 2 of 3", |state| state.members[1].exhibitor = Some(2)),
+        ("sees 2 of 3", |state| state.members[1].exhibitor = Some(InstanceState::NotServing)),
         ("0 members say that they lead", |state| state.members[0].zookeeper = Some(srvr(Mode::Follower))),
         ("Exhibitor sees 2", |state| state.members[1].exhibitor_leader = true),
     ];

@@ -1,5 +1,7 @@
 use super::*;
+use crate::observed::InstanceState;
 use crate::observed::{Pod, Server, Srvr};
+use crate::zookeeper::Zxid;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -39,13 +41,12 @@ fn scene(
                 trouble: None,
             });
         }
-        let srvr =
-            |mode| Srvr { mode, zxid: "0x1".to_owned(), connections: 0, nodes: 4, version: String::new() };
+        let srvr = |mode| Srvr { mode, zxid: Zxid(0x1), connections: 0, nodes: 4, version: String::new() };
         state.members.push(Member {
             hostname,
             id: member.then_some(number),
             pod: there.then(|| name.clone()),
-            exhibitor: there.then_some(2),
+            exhibitor: there.then_some(InstanceState::NotServing),
             exhibitor_leader: false,
             zookeeper: serves.map(srvr),
         });

@@ -4,9 +4,9 @@ use crate::observed::{Server, Srvr};
 /// What one member says.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Says {
-    Leads(u64),
-    Follows(u64),
-    Alone(u64),
+    Leads(i64),
+    Follows(i64),
+    Alone(i64),
     Looks,
     Down,
 }
@@ -18,25 +18,25 @@ fn address(id: u32) -> String {
 /// Members that the list has, and those beside it.
 fn state(servers: &[(u32, Says)], beside: &[(u32, Says)], held: &[u32]) -> EnsembleState {
     let row = |id: u32, says: Says, inside: bool| {
-        let srvr = |mode, zxid: u64| Srvr {
+        let srvr = |mode, zxid: i64| Srvr {
             mode,
-            zxid: format!("{zxid:#x}"),
+            zxid: Zxid(zxid),
             connections: 0,
             nodes: 4,
             version: "3.4.14".to_owned(),
         };
-        let (zookeeper, code) = match says {
-            Says::Leads(zxid) => (Some(srvr(Mode::Leader, zxid)), 3),
-            Says::Follows(zxid) => (Some(srvr(Mode::Follower, zxid)), 3),
-            Says::Alone(zxid) => (Some(srvr(Mode::Standalone, zxid)), 3),
-            Says::Looks => (None, NOT_SERVING),
-            Says::Down => (None, 1),
+        let (zookeeper, exhibitor) = match says {
+            Says::Leads(zxid) => (Some(srvr(Mode::Leader, zxid)), InstanceState::Serving),
+            Says::Follows(zxid) => (Some(srvr(Mode::Follower, zxid)), InstanceState::Serving),
+            Says::Alone(zxid) => (Some(srvr(Mode::Standalone, zxid)), InstanceState::Serving),
+            Says::Looks => (None, InstanceState::NotServing),
+            Says::Down => (None, InstanceState::Down),
         };
         Member {
             hostname: address(id),
             id: inside.then_some(id),
             pod: Some(format!("pod-{id}")),
-            exhibitor: Some(code),
+            exhibitor: Some(exhibitor),
             exhibitor_leader: false,
             zookeeper,
         }
@@ -87,10 +87,10 @@ fn a_member_that_is_down_comes_before_those_that_serve() {
     // Two are down and both are repaired: the first cannot serve before the second runs.
     let two = |first| [(1, first), (2, Down), (3, Down)];
     assert_eq!(next(&state(&two(Down), &[], &[1, 2, 3]), None), restart(1));
-    let first = Restarted { host: address(1), floor: 5 };
+    let first = Restarted { host: address(1), floor: Zxid(5) };
     assert_eq!(next(&state(&two(Looks), &[], &[1, 2, 3]), Some(&first)), Next::Release(address(1)));
     assert_eq!(next(&state(&two(Looks), &[], &[2, 3]), None), restart(2));
-    let second = Restarted { host: address(2), floor: 5 };
+    let second = Restarted { host: address(2), floor: Zxid(5) };
     let both = [(1, Looks), (2, Looks), (3, Down)];
     assert!(waits(&next(&state(&both, &[], &[2, 3]), Some(&second))), "now they can");
 }
@@ -106,7 +106,7 @@ fn a_newcomer_goes_before_all_others() {
 
 #[test]
 fn a_member_is_back_once_it_knows_what_was_known_before() {
-    let restarted = Restarted { host: address(3), floor: 0x3_0000_0007 };
+    let restarted = Restarted { host: address(3), floor: Zxid(0x3_0000_0007) };
     let at =
         |says| next(&state(&[(1, Follows(9)), (2, Leads(9)), (3, says)], &[], &[2, 3]), Some(&restarted));
     assert!(waits(&at(Down)) && waits(&at(Looks)));
@@ -124,14 +124,14 @@ fn from_one_to_two_the_empty_one_waits_for_the_one_with_the_data() {
     let both = [(1, Alone(7)), (2, Alone(0))];
     let pair =
         |second, held: &[u32], restarted| next(&state(&[(1, Alone(7)), (2, second)], &[], held), restarted);
-    assert_eq!(floor(&state(&both, &[], &[1, 2])), 7);
+    assert_eq!(floor(&state(&both, &[], &[1, 2])), Zxid(7));
     assert_eq!(pair(Alone(0), &[1, 2], None), restart(2));
-    let second = Restarted { host: address(2), floor: 7 };
+    let second = Restarted { host: address(2), floor: Zxid(7) };
     assert!(waits(&pair(Down, &[1, 2], Some(&second))));
     assert_eq!(pair(Looks, &[1, 2], Some(&second)), Next::Release(address(2)));
     assert_eq!(pair(Looks, &[1], None), restart(1));
     assert!(waits(&pair(Down, &[1], None)));
-    let first = Restarted { host: address(1), floor: 7 };
+    let first = Restarted { host: address(1), floor: Zxid(7) };
     let alone = state(&[(1, Looks), (2, Looks)], &[], &[1]);
     assert!(waits(&next(&alone, Some(&first))), "a leader has to be there before it counts as back");
     let formed = state(&[(1, Leads(0x1_0000_0000)), (2, Follows(0x1_0000_0000))], &[], &[1]);
@@ -179,7 +179,7 @@ fn an_epoch_without_a_transaction_asks_nothing_of_a_follower() {
     let told = |follower| state(&[(1, epoch), (2, follower), (3, follower)], &[], &[2, 3]);
     for (follower, known) in [(0, 0), (0x3_0000_0007, 0x3_0000_0007)] {
         let told = told(Says::Follows(follower));
-        assert_eq!((floor(&told), last_known(&told)), (known, 0x4_0000_0000));
+        assert_eq!((floor(&told), last_known(&told)), (Zxid(known), Zxid(0x4_0000_0000)));
         let restarted = Restarted { host: address(2), floor: floor(&told) };
         assert_eq!(next(&told, Some(&restarted)), Next::Release(address(2)));
     }

@@ -19,6 +19,7 @@ use zkprov_plans::observed::{Gap, Observed, Ownership, Reading};
 use zkprov_plans::plan::{Action, Call, Disruption, Gate, Mode, Plan, Reason, StepKind};
 use zkprov_plans::resource::{KubeKind, ResourceKind};
 use zkprov_plans::spec::ValidSpec;
+use zkprov_plans::zookeeper::Zxid;
 
 #[test]
 fn a_first_plan_creates_everything_in_order() {
@@ -394,7 +395,7 @@ fn who_holds_the_data_forms_the_ensemble_before_an_empty_pod_joins() {
             let srvr = member.zookeeper.as_mut().unwrap();
             srvr.mode = zkprov_plans::observed::Mode::Standalone;
             // The pods listed last hold it: the order of pods must not decide.
-            srvr.zxid = if at >= 3 - holders { "0x500000011" } else { "0x7" }.to_owned();
+            srvr.zxid = Zxid(if at >= 3 - holders { 0x5_0000_0011 } else { 7 });
         }
         let ensemble = desired.documents.iter().find(|one| one.id.kind == ResourceKind::Ensemble).unwrap();
         observed.resources.insert(ensemble.id.clone(), Reading::Absent);

@@ -9,6 +9,7 @@ use zkprov_plans::observed::{Observed, Reading};
 use zkprov_plans::plan::{Action, Call, Change, Gate, Mode, Plan, Reason, Step, StepKind};
 use zkprov_plans::resource::{KubeKind, ResourceKind};
 use zkprov_plans::spec::ValidSpec;
+use zkprov_plans::zookeeper::Zxid;
 
 const EXAMPLE: &str = include_str!("../../../examples/persistent/zkprov.yaml");
 const CLAIM: ResourceKind = ResourceKind::Kube(KubeKind::PersistentVolumeClaim);
@@ -250,7 +251,7 @@ fn pods_that_hold_what_a_lost_configuration_described_are_not_replaced() {
     state.servers.clear();
     for member in &mut state.members {
         member.id = None;
-        member.zookeeper.as_mut().unwrap().zxid = "0x200000001".to_owned();
+        member.zookeeper.as_mut().unwrap().zxid = Zxid(0x2_0000_0001);
     }
     let ensemble = new.documents.iter().find(|one| one.id.kind == ResourceKind::Ensemble).unwrap();
     observed.resources.insert(ensemble.id.clone(), Reading::Absent);

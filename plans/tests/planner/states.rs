@@ -11,6 +11,7 @@ use zkprov_plans::planner::{PlanInput, plan};
 use zkprov_plans::report::{Report, Style, text};
 use zkprov_plans::resource::ResourceKind;
 use zkprov_plans::spec::{Defaults, Source, ValidSpec, load};
+use zkprov_plans::zookeeper::Zxid;
 
 /// The tutorial's file.
 pub(crate) const TUTORIAL: &str = include_str!("../../../examples/tutorial/zkprov.yaml");
@@ -86,11 +87,11 @@ pub(crate) fn members(voters: u32) -> EnsembleState {
                 hostname: address(id),
                 id: Some(id),
                 pod: Some(format!("exhibitor-{id}")),
-                exhibitor: Some(3),
+                exhibitor: Some(observed::InstanceState::Serving),
                 exhibitor_leader: id == 2,
                 zookeeper: Some(Srvr {
                     mode: mode(id),
-                    zxid: "0x1".to_owned(),
+                    zxid: Zxid(0x1),
                     connections: 1,
                     nodes: 4,
                     version: "3.4.6".to_owned(),

@@ -98,7 +98,7 @@ pub(super) fn text(views: &[View<'_>]) -> String {
 }
 
 fn zxid(member: &Member) -> Option<u64> {
-    member.zookeeper.as_ref()?.transaction()
+    u64::try_from(member.zookeeper.as_ref()?.zxid.0).ok()
 }
 
 fn labels(view: &View<'_>, member: &Member) -> String {

@@ -14,6 +14,7 @@ use zkprov_plans::observed::EnsembleState;
 use zkprov_plans::quorum;
 use zkprov_plans::readiness::Verdict;
 use zkprov_plans::resource::ResourceId;
+use zkprov_plans::zookeeper::Zxid;
 
 /// Looks, at the provider's pace of one a second, for which a pod may read an empty list that was never seen to read another:
 /// Exhibitor reads the file every 30 s at most.
@@ -30,7 +31,7 @@ pub(super) struct Seen {
     /// Looks in a row at which some read an empty one where others don't, or since they were last told again.
     misread: u32,
     /// The last transaction of the quorum.
-    transaction: u64,
+    transaction: Zxid,
     /// Pods there are.
     pods: BTreeSet<String>,
     /// Pods there were when a Deployment's controller was last let go on.
@@ -125,7 +126,7 @@ mod tests {
             hostname: format!("10.0.0.{id}"),
             id: Some(id),
             pod: Some(format!("pod-{id}")),
-            exhibitor: Some(3),
+            exhibitor: Some(3.into()),
             exhibitor_leader: id == 1,
             zookeeper: None,
         };
@@ -169,7 +170,7 @@ mod tests {
             for member in &mut state.members {
                 member.zookeeper = Some(Srvr {
                     mode: if member.exhibitor_leader { Mode::Leader } else { Mode::Follower },
-                    zxid: zxid.to_owned(),
+                    zxid: zxid.parse().unwrap(),
                     connections: 0,
                     nodes: 4,
                     version: "3.4.14".to_owned(),
