@@ -46,7 +46,7 @@ pub fn fingerprint(id: &ResourceId, body: &Value, live: &Live) -> Fingerprint {
 }
 
 fn digest(value: &Value) -> Fingerprint {
-    Fingerprint(rules::hex(&Sha256::digest(value.to_string())))
+    Fingerprint(hex::encode(Sha256::digest(value.to_string())))
 }
 
 /// Every declared field of a document that is to be created.

@@ -1,7 +1,6 @@
 //! Which labels of a Google resource the file put there. Labels of others stay on it, and its API does not say whose a label is: so
 //! the resource carries a short mark of each key, and a key that the file no longer has can be told from another's.
 
-use crate::rules;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -12,7 +11,7 @@ const MARK: usize = 4;
 const MARKS: usize = 15;
 
 fn mark(key: &str) -> String {
-    let mut mark = rules::hex(&Sha256::digest(key));
+    let mut mark = hex::encode(Sha256::digest(key));
     mark.truncate(MARK);
     mark
 }

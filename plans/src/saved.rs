@@ -4,7 +4,6 @@ use crate::check::CheckedPlan;
 use crate::diagnostic::Severity;
 use crate::plan::{Change, Finding, Mode, Plan, Step, StepKind};
 use crate::resource::ResourceId;
-use crate::rules::hex;
 use crate::spec::{Inputs, ValidSpec};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -139,10 +138,9 @@ impl SavedPlan {
             plans: &self.plans,
             digest: "",
         };
-        let mut digest = Sha256::new();
-        // A digest takes everything, and every value of these has a JSON form.
-        let _ = serde_json::to_writer(&mut digest, &bare);
-        hex(&digest.finalize())
+        // Every value of these has a JSON form.
+        let text = serde_json::to_vec(&bare).unwrap_or_default();
+        hex::encode(Sha256::digest(text))
     }
 
     /// Reads and verifies a plan file.

@@ -4,7 +4,6 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
-use std::fmt::Write as _;
 use zkprov_plans::spec::{Cluster, ManagedCluster, SingleNode, ValidSpec};
 
 /// The one node pool of a cluster that zkprov creates.
@@ -123,11 +122,7 @@ pub(crate) fn subnetwork_path(spec: &ValidSpec, network: &str, subnetwork: Optio
 
 /// First 16 hexadecimal digits of the text's SHA-256.
 pub(crate) fn digest16(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().take(8).fold(String::new(), |mut hex, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex::encode(&Sha256::digest(text.as_bytes())[..8])
 }
 
 /// The cluster, when it is ours.

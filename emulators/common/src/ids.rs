@@ -49,7 +49,7 @@ impl Ids {
 
     /// Lower-case hex digits, at most 64.
     pub fn hex(&mut self, length: usize) -> String {
-        let mut text: String = self.digest().iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut text = hex::encode(self.digest());
         text.truncate(length);
         text
     }

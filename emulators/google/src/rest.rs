@@ -204,7 +204,7 @@ pub fn project_number(project: &str) -> u64 {
 #[must_use]
 pub fn sha256_hex(text: &str, digits: usize) -> String {
     use sha2::{Digest, Sha256};
-    let mut hex: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut hex = hex::encode(Sha256::digest(text.as_bytes()));
     hex.truncate(digits);
     hex
 }

@@ -92,5 +92,5 @@ impl<W: Write> Write for Hashing<W> {
 }
 
 fn digits(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(hash.finalize())
 }

@@ -157,6 +157,6 @@ impl Contents {
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         self.lines().for_each(|line| hash.update(line));
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(hash.finalize())
     }
 }

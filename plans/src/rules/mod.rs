@@ -140,10 +140,5 @@ pub fn fingerprint(kind: ResourceKind, body: &Value, live: &Value) -> Fingerprin
             hash.update(rule.compare.normal(wanted, at(live, rule.path)).to_string());
         }
     }
-    Fingerprint(hex(&hash.finalize()))
-}
-
-/// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    Fingerprint(hex::encode(hash.finalize()))
 }

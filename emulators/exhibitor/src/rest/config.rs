@@ -38,8 +38,7 @@ impl Share {
         }
         let Some(member) = self.members.get(address) else { return empty(404).into() };
         let body = system_state(member).to_string();
-        let digest: String =
-            Sha256::digest(body.as_bytes()).iter().take(20).map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex::encode(&Sha256::digest(body.as_bytes())[..20]);
         let tag = format!("\"{digest}\"");
         let fresh = request.header("if-none-match").is_some_and(|known| known == "*" || known.contains(&tag));
         let response = if fresh { empty(304) } else { json_text(body) };
@@ -54,7 +53,7 @@ impl Share {
         context: &Context<'_>,
     ) -> Answer {
         let digest = Sha256::digest(&request.body);
-        let key = format!("{address} {} {} {digest:x}", context.arrived, request.path);
+        let key = format!("{address} {} {} {}", context.arrived, request.path, hex::encode(digest));
         if !self.is_pending(&key) && !self.outcomes.contains_key(&key) {
             let numbers = self.members.get(address).is_some_and(|member| member.version() != "1.5.5");
             let settings = match parse(&request.body, numbers) {

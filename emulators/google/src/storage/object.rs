@@ -5,6 +5,7 @@ use super::failure::Failure;
 use crate::api::{Response, Time};
 use crate::rest::{base64, timestamp};
 use md5::{Digest, Md5};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -114,10 +115,8 @@ fn crc32c(bytes: &[u8]) -> String {
 
 /// As it stands in a path: all but unreserved characters encoded.
 fn encode(name: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    name.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
+    const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    utf8_percent_encode(name, PLAIN).to_string()
 }
 
 /// Bytes in the state file.

@@ -69,10 +69,9 @@ impl EnsembleProvider {
         let doing = || format!("writing {CANARY} of {id} before the step");
         let hint = "`spec.exhibitor.canary: false` does without it; nothing was changed";
         let url = proxied(id, pod, &format!("explorer/znode{CANARY}"))?;
-        let hex: String = mark.bytes().map(|byte| format!("{byte:02x}")).collect();
         let request = Request::put(url)
             .header(CONTENT_TYPE, "application/json")
-            .body(hex.into_bytes())
+            .body(hex::encode(mark).into_bytes())
             .map_err(kube::core::request::Error::BuildRequest);
         let answer = self.kubernetes.api.json(request, EXPLORER).await;
         let answer = answer.map_err(|failure| failure.of_write(doing()).hint(hint))?;
