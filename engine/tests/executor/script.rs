@@ -251,7 +251,8 @@ impl Script {
 fn checked(plan: &Plan) -> CheckedPlan {
     const FILE: &str = include_str!("../../../examples/tutorial/zkprov.yaml");
     let source = Source { name: "zkprov.yaml".to_owned(), text: FILE.to_owned() };
-    let spec = load(&[source], &[], &|_| None, &Defaults::default()).specs.remove(0);
+    let set = ["spec.protection.data=false".to_owned()];
+    let spec = load(&[source], &set, &|_| None, &Defaults::default()).specs.remove(0);
     let read = |change: &Change| match change.precondition {
         Precondition::Absent => Reading::Absent,
         Precondition::Unchanged(_) | Precondition::Voters(_) => {

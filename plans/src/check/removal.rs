@@ -45,7 +45,10 @@ pub(super) fn faults(plan: &Plan, input: &PlanInput<'_>, order: &Order) -> Vec<F
             fault("unguarded", format!("{id} may listen while {} is not there", rule.id));
         }
         let consent = match plan.mode {
-            Mode::Apply => input.replace.contains(id) || is_given_up(plan, input, index, change, order),
+            Mode::Apply => {
+                let asked = input.replace.contains(id) && !input.spec.protection.data;
+                asked || is_given_up(plan, input, index, change, order)
+            }
             Mode::Destroy { delete_data } => delete_data,
             Mode::RefreshOnly => false,
         };
