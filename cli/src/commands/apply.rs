@@ -9,7 +9,6 @@ use crate::session::Session;
 use crate::{input, ui};
 use std::path::Path;
 use zkprov_plans::plan::{Mode, Plan};
-
 use zkprov_plans::planner;
 use zkprov_plans::saved::{Approval, SavedPlan, moved};
 use zkprov_plans::spec::ValidSpec;

@@ -1,10 +1,10 @@
-//! Each change by itself: it does something, to what is ours and was read, on a condition.
+//! Rules for one change at a time: it has the call that carries it out, its resource is ours and was read, and it has a precondition.
 
 use super::Fault;
 use crate::observed::{Ownership, Reading};
 use crate::plan::{Action, Call, Change, Plan, Precondition};
 use crate::planner::PlanInput;
-use crate::resource::ResourceKind;
+use crate::resource::{Family, ResourceId, ResourceKind};
 use serde_json::Value;
 
 pub(super) fn faults(plan: &Plan, input: &PlanInput<'_>) -> Vec<Fault> {
@@ -12,7 +12,7 @@ pub(super) fn faults(plan: &Plan, input: &PlanInput<'_>) -> Vec<Fault> {
     for (_, change) in plan.changes() {
         let id = &change.id;
         let mut fault = |code, message: String| faults.push(Fault::of(code, id, message));
-        if change.diff.is_empty() {
+        if change.action == Action::Keep || change.diff.is_empty() {
             fault("empty-change", format!("{id} has a step that changes nothing"));
         }
         match &change.via {
@@ -59,24 +59,17 @@ pub(super) fn faults(plan: &Plan, input: &PlanInput<'_>) -> Vec<Fault> {
 /// Whether a change has the call that makes it so.
 fn writes(change: &Change, input: &PlanInput<'_>) -> bool {
     let has = |call: &Call| change.calls.contains(call);
-    match change.id.kind {
-        ResourceKind::Kube(_) => has(&Call::Apply) || has(&Call::Delete),
-        ResourceKind::Ensemble => change.calls.iter().any(|call| matches!(call, Call::SetEnsemble(_))),
-        ResourceKind::Address
-        | ResourceKind::Disk
-        | ResourceKind::SnapshotSchedule
-        | ResourceKind::Firewall
-        | ResourceKind::Instance
-        | ResourceKind::FilestoreInstance
-        | ResourceKind::Cluster
-        | ResourceKind::NodePool => {
+    match change.id.kind.family() {
+        Family::Kubernetes => has(&Call::Apply) || has(&Call::Delete),
+        Family::Ensemble => change.calls.iter().any(|call| matches!(call, Call::SetEnsemble(_))),
+        Family::Google => {
             let absent = input.observed.resources.get(&change.id) == Some(&Reading::Absent);
             if absent { has(&Call::Insert) } else { !change.calls.is_empty() }
         }
     }
 }
 
-fn inserts(plan: &Plan, id: &crate::resource::ResourceId) -> bool {
+fn inserts(plan: &Plan, id: &ResourceId) -> bool {
     plan.changes().any(|(_, change)| change.id == *id && change.calls.contains(&Call::Insert))
 }
 
@@ -101,7 +94,7 @@ fn precondition(change: &Change, input: &PlanInput<'_>) -> Option<String> {
     }
 }
 
-/// Nothing is touched that is not ours. What somebody else made becomes ours where the user says so, and is not deleted then.
+/// A plan changes what is ours. With the user's consent it takes over what has no mark, and does not delete it.
 fn ownership(change: &Change, input: &PlanInput<'_>) -> Option<String> {
     let Some(Reading::Known(live)) = input.observed.resources.get(&change.id) else { return None };
     let deletes = change.calls.contains(&Call::Delete) || change.action == Action::Delete;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 pub(super) struct Order(Vec<BTreeSet<StepIndex>>);
 
 impl Order {
-    /// The order of a plan whose graph has no fault.
+    /// The order of the steps of a plan in which [`faults`] finds nothing.
     pub(super) fn of(plan: &Plan) -> Self {
         let mut before: Vec<BTreeSet<StepIndex>> = Vec::with_capacity(plan.steps.len());
         for step in &plan.steps {

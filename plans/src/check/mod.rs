@@ -1,8 +1,8 @@
 //! The plan checker: an independent judge of a finished plan, on the way of every plan to approval.
 //!
 //! It reads what goes to the APIs, which is calls, their targets, bodies, preconditions and the order of steps, and what was read of
-//! the live state. It shares no code with the planner and believes none of its labels: neither an action nor a reason. What it finds is
-//! a fault of the planner's, so a finding refuses the plan.
+//! the live state. It shares no code with the planner. It does not read why a step is there, nor what the planner says that it
+//! interrupts. What the checker finds is a fault of the planner, so a finding refuses the plan.
 
 mod calls;
 mod graph;
@@ -113,8 +113,8 @@ impl Fault {
     }
 }
 
-/// Every rule that a plan breaks; empty when it keeps them all, and for a plan that nobody carries out: one that only looks, or that
-/// the planner itself refuses.
+/// Every rule that a plan breaks. Empty when it keeps them all, and for a plan that is never carried out: one that only shows drift, or
+/// one that the planner refuses.
 #[must_use]
 pub fn faults(plan: &Plan, input: &PlanInput<'_>) -> Vec<Fault> {
     if plan.mode == Mode::RefreshOnly || plan.findings.iter().any(|finding| finding.fatal) {

@@ -5,7 +5,7 @@ use super::Fault;
 use super::graph::Order;
 use crate::plan::{Call, Change, Gate, Mode, Plan, StepIndex, StepKind};
 use crate::planner::PlanInput;
-use crate::resource::{KubeKind, ResourceId, ResourceKind};
+use crate::resource::{Family, KubeKind, ResourceId, ResourceKind};
 use crate::spec::Retention;
 
 /// Deletes it, and makes nothing in its place.
@@ -18,7 +18,7 @@ const fn is_file_server(kind: ResourceKind) -> bool {
     matches!(kind, ResourceKind::Instance | ResourceKind::FilestoreInstance)
 }
 
-/// What holds files or transactions by itself, whoever uses it.
+/// Kinds that hold files or transactions.
 const fn holds_data(kind: ResourceKind) -> bool {
     matches!(
         kind,
@@ -62,17 +62,8 @@ pub(super) fn faults(plan: &Plan, input: &PlanInput<'_>, order: &Order) -> Vec<F
 /// A deletion that is not over when this one begins, of what is in the cluster or mounts from the file server.
 fn needed_by<'p>(plan: &'p Plan, index: StepIndex, change: &Change, order: &Order) -> Option<&'p Change> {
     let (cluster, server) = (change.id.kind == ResourceKind::Cluster, is_file_server(change.id.kind));
-    let needs = |kind: ResourceKind| match kind {
-        ResourceKind::Kube(_) => cluster || server,
-        ResourceKind::Cluster => server,
-        ResourceKind::Address
-        | ResourceKind::Disk
-        | ResourceKind::SnapshotSchedule
-        | ResourceKind::Firewall
-        | ResourceKind::Instance
-        | ResourceKind::FilestoreInstance
-        | ResourceKind::NodePool
-        | ResourceKind::Ensemble => false,
+    let needs = |kind: ResourceKind| {
+        (cluster || server) && kind.family() == Family::Kubernetes || server && kind == ResourceKind::Cluster
     };
     let mut others = plan.changes().filter(|(other, change)| {
         needs(change.id.kind) && removes(change) && !order.is_before(*other, index)

@@ -15,6 +15,7 @@ pub(super) const fn majority(voters: u32) -> u32 {
 }
 
 /// The ensemble between two steps.
+#[derive(Default)]
 pub(super) struct Ensemble {
     pub(super) voters: u32,
     /// Addresses in the list as it was read.
@@ -27,10 +28,8 @@ pub(super) struct Ensemble {
     fills_up: bool,
     /// Members that a roll has not restarted yet, or a roll that waits.
     unfinished: bool,
-    /// No majority serves.
+    /// No majority serves, and no step has changed that yet.
     lost: bool,
-    /// No step has changed it yet.
-    untouched: bool,
 }
 
 impl Ensemble {
@@ -42,16 +41,7 @@ impl Ensemble {
         // Without a shared configuration there are pods, and no ensemble.
         let state = live.and(input.observed.ensemble.known());
         let Some(state) = state else {
-            return Self {
-                voters: 0,
-                listed: BTreeSet::new(),
-                known: Some(BTreeSet::new()),
-                settings,
-                fills_up: false,
-                unfinished: false,
-                lost: false,
-                untouched: true,
-            };
+            return Self { settings, known: Some(BTreeSet::new()), ..Self::default() };
         };
         let hosts: BTreeSet<String> = state
             .servers
@@ -69,7 +59,6 @@ impl Ensemble {
             lost: serving(state, &hosts) < majority(voters),
             listed: hosts.clone(),
             known: Some(hosts),
-            untouched: true,
         }
     }
 
@@ -96,25 +85,16 @@ impl Ensemble {
     }
 
     /// As it is after a step.
-    pub(super) fn after(self, target: &EnsembleTarget, change: &Change) -> Self {
-        let mut settings = self.settings;
+    pub(super) fn after(mut self, target: &EnsembleTarget, change: &Change) -> Self {
         for (key, value) in wanted(change).into_iter().flatten() {
-            match (settings.get_mut(key).and_then(Value::as_object_mut), value.as_object()) {
+            match (self.settings.get_mut(key).and_then(Value::as_object_mut), value.as_object()) {
                 (Some(live), Some(entries)) => live.extend(entries.clone()),
-                (Some(_) | None, _) => drop(settings.insert(key.clone(), value.clone())),
+                (Some(_) | None, _) => drop(self.settings.insert(key.clone(), value.clone())),
             }
         }
-        let named = target.keep.iter().chain(&target.join).cloned().collect::<BTreeSet<String>>();
-        Self {
-            voters: target.voters,
-            known: Some(named).filter(|named| !named.is_empty()),
-            listed: self.listed,
-            settings,
-            fills_up: self.fills_up,
-            unfinished: false,
-            lost: false,
-            untouched: false,
-        }
+        let named: BTreeSet<String> = target.keep.iter().chain(&target.join).cloned().collect();
+        let known = Some(named).filter(|named| !named.is_empty());
+        Self { voters: target.voters, known, unfinished: false, lost: false, ..self }
     }
 
     /// As it is when its pods were replaced: those of a Deployment have other addresses.
@@ -174,7 +154,7 @@ impl Step<'_> {
 
     /// An ensemble whose majority is lost begins again with one member; there is nobody whose vote could be waited for.
     fn rebuilds(&self) -> bool {
-        self.before.lost && self.before.untouched && self.target.voters == 1
+        self.before.lost && self.target.voters == 1
     }
 
     /// Whether a quorum gate has to stand before it.

@@ -49,8 +49,7 @@ pub(super) fn faults(plan: &Plan, input: &PlanInput<'_>, order: &Order) -> Vec<F
                     faults.push(step.fault("ungated", message));
                 }
             }
-            let next = ensemble.after(target, change);
-            ensemble = next;
+            ensemble = ensemble.after(target, change);
             sizes.push((Some(index), target.voters));
             disturbed.push(index);
         }

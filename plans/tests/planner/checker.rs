@@ -158,7 +158,6 @@ const BROKEN: [(&str, &str, Break); 19] = [
     }),
     ("all-at-once", "sets", |scene| targets(&mut scene.plan).for_each(|target| target.rolling = false)),
     ("not-awaited", "grows", |scene| {
-        changes(&mut scene.plan).last().unwrap();
         let growing = changes(&mut scene.plan)
             .find(|change| change.ready_when == ReadyWhen::EnsembleServes { voters: 4 });
         growing.unwrap().ready_when = ReadyWhen::Done;

@@ -27,7 +27,13 @@ pub(super) type Flight = BoxFuture<'static, Arc<Clusters>>;
 
 /// Lists under way, by project and zone. Nothing is kept once a list is there: a list is joined, never remembered.
 #[derive(Default)]
-pub(super) struct Flights(Mutex<BTreeMap<(String, String), WeakShared<Flight>>>);
+pub(super) struct Flights(Mutex<ByZone>);
+
+type ByZone = BTreeMap<(String, String), WeakShared<Flight>>;
+
+fn under_way(flights: &ByZone, key: &(String, String)) -> Option<Shared<Flight>> {
+    flights.get(key).and_then(WeakShared::upgrade).filter(|flight| flight.peek().is_none())
+}
 
 /// What was read in one zone.
 struct Zone {
@@ -41,17 +47,16 @@ impl GkeProvider {
     /// The list of a zone's clusters that is under way, if one is.
     pub(super) fn listing(&self, project: &str, zone: &str) -> Option<Shared<Flight>> {
         let flights = self.flights.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let under_way = flights.get(&(project.to_owned(), zone.to_owned())).and_then(WeakShared::upgrade);
-        under_way.filter(|flight| flight.peek().is_none())
+        under_way(&flights, &(project.to_owned(), zone.to_owned()))
     }
 
     /// All clusters of a zone.
     fn list_clusters(&self, project: &str, zone: &str) -> Shared<Flight> {
-        if let Some(flight) = self.listing(project, zone) {
-            return flight;
-        }
         let key = (project.to_owned(), zone.to_owned());
         let mut flights = self.flights.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(flight) = under_way(&flights, &key) {
+            return flight;
+        }
         let (this, list) = (self.clone(), List::new(ResourceKind::Cluster, project, zone));
         let flight = async move { Arc::new(this.list(&list).await) }.boxed().shared();
         flights.retain(|_, flight| flight.upgrade().is_some());
