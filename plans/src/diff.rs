@@ -213,7 +213,7 @@ fn ensemble(body: &Value, live: &Value) -> Difference {
     }
     if let Some(settings) = body.get("settings") {
         collect(settings, FieldPath::from("settings"), &mut |path, value| {
-            let there = path.names().try_fold(live, |live, name| live.get(name));
+            let there = by_path(live, &path).first().copied();
             if there.map(rules::text) != Some(rules::text(value)) {
                 let others = path == JAVA && same_heap(there, value);
                 let cause =

@@ -1,5 +1,6 @@
 //! `--set path=value`: one value laid over every document, or with `NAME:path=value` over the one of that name.
 
+use super::path;
 use super::source::{Findings, Span};
 use super::tree::{self, Entry, Node, Value};
 
@@ -72,25 +73,8 @@ fn span(source: usize, start: usize, length: usize) -> Span {
 
 /// The keys of a path and where each stands; `start` is the column (0-based) of the path in its argument.
 fn segments(source: usize, path: &str, start: usize) -> Vec<(String, Span)> {
-    let mut segments = Vec::new();
-    let (mut key, mut from, mut at) = (String::new(), start, start);
-    let mut characters = path.chars().peekable();
-    while let Some(c) = characters.next() {
-        at += 1;
-        match c {
-            '\\' if matches!(characters.peek(), Some('.' | '\\')) => {
-                at += 1;
-                key.extend(characters.next());
-            }
-            '.' => {
-                segments.push((std::mem::take(&mut key), span(source, from, at - from - 1)));
-                from = at;
-            }
-            _ => key.push(c),
-        }
-    }
-    segments.push((key, span(source, from, at - from)));
-    segments
+    let pieces = path::pieces(path).into_iter();
+    pieces.map(|(key, at)| (key, span(source, start + at.start, at.len()))).collect()
 }
 
 impl Override {

@@ -1,5 +1,7 @@
 //! Paths in the user's file, as `--set` has them: keys joined by dots. A dot that belongs to a key is written `\.`.
 
+use std::ops::Range;
+
 /// The path of a key below another path.
 pub(crate) fn join(path: &str, key: &str) -> String {
     let key = key.replace('\\', r"\\").replace('.', r"\.");
@@ -8,16 +10,29 @@ pub(crate) fn join(path: &str, key: &str) -> String {
 
 /// The keys of a path, as they stand in the file.
 pub(crate) fn keys(path: &str) -> Vec<String> {
-    let (mut keys, mut key, mut characters) = (Vec::new(), String::new(), path.chars().peekable());
+    pieces(path).into_iter().map(|(key, _)| key).collect()
+}
+
+/// The keys of a path, each with where it stands in the text of the path, in characters.
+pub(crate) fn pieces(path: &str) -> Vec<(String, Range<usize>)> {
+    let (mut pieces, mut key, mut from, mut at) = (Vec::new(), String::new(), 0, 0);
+    let mut characters = path.chars().peekable();
     while let Some(c) = characters.next() {
+        at += 1;
         match c {
-            '\\' if matches!(characters.peek(), Some('.' | '\\')) => key.extend(characters.next()),
-            '.' => keys.push(std::mem::take(&mut key)),
+            '\\' if matches!(characters.peek(), Some('.' | '\\')) => {
+                at += 1;
+                key.extend(characters.next());
+            }
+            '.' => {
+                pieces.push((std::mem::take(&mut key), from..at - 1));
+                from = at;
+            }
             _ => key.push(c),
         }
     }
-    keys.push(key);
-    keys
+    pieces.push((key, from..at));
+    pieces
 }
 
 /// The last key of a path.
